@@ -1,0 +1,44 @@
+//! The only source of "now".
+
+use jiff::Timestamp;
+
+/// Tells the time in whole milliseconds, the finest step that every store keeps.
+pub trait Clock: Send + Sync + 'static {
+    /// The current time, truncated to milliseconds.
+    fn now(&self) -> Timestamp;
+}
+
+/// The machine's clock.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that may read the machine's clock")]
+    fn now(&self) -> Timestamp {
+        truncate(Timestamp::now())
+    }
+}
+
+/// A clock that stands still, for tests.
+#[derive(Debug)]
+pub struct ManualClock(Timestamp);
+
+impl ManualClock {
+    /// A clock that stands at `start`.
+    #[must_use]
+    pub fn at(start: Timestamp) -> Self {
+        Self(truncate(start))
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
+
+/// `at` without the part below a millisecond.
+#[must_use]
+pub fn truncate(at: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at)
+}

@@ -1,0 +1,268 @@
+//! A partner's claim on seats, and the values it is made of: each is checked once, where it enters.
+
+use std::{fmt, num::NonZeroU32, sync::Arc};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{EventId, Fingerprint, InvalidValue, Version};
+
+/// Who reserves: 1 to 64 characters, not blank, no control characters.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PartnerId(Arc<str>);
+
+impl PartnerId {
+    /// Takes `text` as a partner id.
+    ///
+    /// # Errors
+    /// When it is blank, longer than 64 characters, or holds a control character.
+    pub fn parse(text: &str) -> Result<Self, InvalidValue> {
+        if text.trim().is_empty() {
+            return Err(InvalidValue("must not be blank".to_owned()));
+        }
+        if text.chars().count() > 64 {
+            return Err(InvalidValue("must be at most 64 characters".to_owned()));
+        }
+        if text.chars().any(char::is_control) {
+            return Err(InvalidValue("must not contain control characters".to_owned()));
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A number of seats, at least one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SeatCount(NonZeroU32);
+
+impl SeatCount {
+    /// Takes `seats` as a number of seats.
+    ///
+    /// # Errors
+    /// When it is zero or more than `max`.
+    pub fn parse(seats: u32, max: u32) -> Result<Self, InvalidValue> {
+        NonZeroU32::new(seats)
+            .filter(|seats| seats.get() <= max)
+            .map(Self)
+            .ok_or_else(|| InvalidValue(format!("must be an integer from 1 to {max}")))
+    }
+
+    /// The number.
+    #[must_use]
+    pub fn get(self) -> u32 {
+        self.0.get()
+    }
+}
+
+/// A key that a partner chose so that a retry is known as one: 1 to 255 visible ASCII characters.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct IdempotencyKey(Arc<str>);
+
+impl IdempotencyKey {
+    /// Takes `text`, without quotes around it, as a key.
+    ///
+    /// # Errors
+    /// When it is empty, longer than 255 characters, or holds anything but visible ASCII characters.
+    pub fn parse(text: &str) -> Result<Self, InvalidValue> {
+        if text.is_empty() || text.len() > 255 || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(InvalidValue("must be 1 to 255 visible ASCII characters".to_owned()));
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The key as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// `<eventId>.<uuid>`: which reservation, and which event it belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ReservationId {
+    /// The event that holds it.
+    pub event_id: EventId,
+    /// Its own part.
+    pub uuid: Uuid,
+}
+
+impl ReservationId {
+    /// Takes `text` as a reservation id; `None` for anything but the one canonical spelling, because any other
+    /// spelling names no reservation.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (event_id, uuid) = text.rsplit_once('.')?;
+        let event_id = EventId::parse(event_id).ok()?;
+        let uuid_value = Uuid::try_parse(uuid).ok()?;
+        let mut canonical = Uuid::encode_buffer();
+        (uuid_value.hyphenated().encode_lower(&mut canonical) == uuid).then_some(Self { event_id, uuid: uuid_value })
+    }
+}
+
+impl fmt::Display for ReservationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.event_id, self.uuid.hyphenated())
+    }
+}
+
+impl Serialize for ReservationId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ReservationId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("not a canonical reservation id"))
+    }
+}
+
+/// Where a reservation stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// It has its seats.
+    Confirmed,
+    /// It was cancelled; its seats were given back.
+    Cancelled,
+}
+
+impl Status {
+    /// `amount` when a reservation of this status counts as confirmed, else nothing.
+    #[must_use]
+    pub fn confirmed(self, amount: u32) -> u32 {
+        match self {
+            Self::Confirmed => amount,
+            Self::Cancelled => 0,
+        }
+    }
+
+    /// The word that partners see.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Confirmed => "confirmed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// How an operation is known again: by the partner's key, or by an id minted when the request arrived.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum OperationId {
+    /// The request's `Idempotency-Key`.
+    Key(IdempotencyKey),
+    /// Minted at the door for a request without a key.
+    Minted(Uuid),
+}
+
+/// What an operation did to its reservation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OperationKind {
+    /// Made it.
+    Reserve,
+    /// Cancelled it.
+    Cancel,
+}
+
+/// One entry in a reservation's own short history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operation {
+    /// Who did it.
+    pub id: OperationId,
+    /// What was done.
+    pub kind: OperationKind,
+    /// The event's version that it made.
+    pub version: Version,
+    /// The reservation's status after it.
+    pub status: Status,
+}
+
+/// A partner's claim on seats of one event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reservation {
+    /// Which reservation this is.
+    pub id: ReservationId,
+    /// Whose it is.
+    pub partner_id: PartnerId,
+    /// How many seats it asks for.
+    pub seats: SeatCount,
+    /// Where it stands.
+    pub status: Status,
+    /// The event's version at its last change.
+    pub version: Version,
+    /// The event's version that made it.
+    pub created_version: Version,
+    /// When it was made, in whole milliseconds.
+    pub created_at: Timestamp,
+    /// What the request that made it said; only where a key lets somebody ask again.
+    pub fingerprint: Option<Fingerprint>,
+    /// What was done to it, oldest first; a handful at most.
+    pub operations: Vec<Operation>,
+}
+
+impl Reservation {
+    /// The operation known by `id`, if it left a trace here.
+    #[must_use]
+    pub fn operation(&self, id: &OperationId) -> Option<&Operation> {
+        self.operations.iter().find(|operation| operation.id == *id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UUID: &str = "0198a3b2-7c1d-7def-8123-456789abcdef";
+
+    #[test]
+    fn a_reservation_id_has_one_spelling() {
+        let text = format!("node-meetup-2025.{UUID}");
+        let id = ReservationId::parse(&text).expect("the canonical spelling");
+        assert_eq!(id.event_id.as_str(), "node-meetup-2025");
+        assert_eq!(id.to_string(), text);
+
+        let upper = format!("node-meetup-2025.{}", UUID.to_uppercase());
+        let simple = format!("node-meetup-2025.{}", UUID.replace('-', ""));
+        let braced = format!("node-meetup-2025.{{{UUID}}}");
+        let dotted = format!("node.meetup.{UUID}");
+        for other in [UUID, "", ".", "x.", &upper, &simple, &braced, &dotted, &format!(".{UUID}"), &format!("{text} ")]
+        {
+            assert_eq!(ReservationId::parse(other), None, "{other:?} is not canonical");
+        }
+    }
+
+    #[test]
+    fn partner_ids_are_counted_in_characters() {
+        assert!(PartnerId::parse(&"é".repeat(64)).is_ok());
+        for bad in ["", " ", "\u{3000}", "a\0b", "a\nb", "\u{85}x", &"é".repeat(65)] {
+            assert!(PartnerId::parse(bad).is_err(), "{bad:?} must be refused");
+        }
+    }
+
+    #[test]
+    fn a_seat_count_is_between_one_and_its_limit() {
+        assert_eq!(SeatCount::parse(10, 10).expect("at the limit").get(), 10);
+        assert!(SeatCount::parse(0, 10).is_err());
+        assert!(SeatCount::parse(11, 10).is_err());
+    }
+
+    #[test]
+    fn keys_are_visible_ascii() {
+        assert!(IdempotencyKey::parse("order-1/!~").is_ok());
+        for bad in ["", "a b", "tab\t", "é", &"k".repeat(256)] {
+            assert!(IdempotencyKey::parse(bad).is_err(), "{bad:?} must be refused");
+        }
+    }
+}

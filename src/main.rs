@@ -1,0 +1,79 @@
+//! The `ticketboss` program: reads its settings, builds the application, and runs it until it is told to stop.
+
+use std::{
+    io::{self, Write as _},
+    process::{self, ExitCode},
+};
+
+use ticketboss::{
+    application::Application,
+    config::{self, Call, Config},
+    logging,
+};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::oneshot,
+};
+
+fn main() -> ExitCode {
+    match config::read() {
+        Ok(Call::Serve(config)) => {
+            logging::start(&config.logging);
+            serve(*config)
+        }
+        Ok(Call::Tell(text)) => {
+            // A reader that has seen enough, like `head`, is no failure.
+            let _ = io::stdout().write_all(text.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Err(why) => {
+            let _ = writeln!(io::stderr(), "ticketboss: {why}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Runs the server on a runtime that outlives it: the store must be let go before its runtime ends.
+fn serve(config: Config) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(why) => return failed(&format!("cannot start: {why}"), 1),
+    };
+    runtime.block_on(async {
+        let stop = match stop_signal() {
+            Ok(stop) => stop,
+            Err(why) => return failed(&format!("cannot listen to signals: {why}"), 1),
+        };
+        let application = match Application::build(config).await {
+            Ok(application) => application,
+            Err(why) => return failed(&why.to_string(), why.exit_code()),
+        };
+        match application.run_until(async { drop(stop.await) }).await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(why) => failed(&format!("the server failed: {why}"), 1),
+        }
+    })
+}
+
+fn failed(why: &str, exit_code: u8) -> ExitCode {
+    log::error!("{why}");
+    ExitCode::from(exit_code)
+}
+
+/// Resolves at the first SIGTERM or SIGINT. The second ends the process there and then: whoever sends it has waited long
+/// enough, and a crash at any moment is something that the stores are built for.
+fn stop_signal() -> io::Result<oneshot::Receiver<()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let (stop, stopped) = oneshot::channel();
+    tokio::spawn(async move {
+        let mut next = async || tokio::select! { _ = terminate.recv() => "SIGTERM", _ = interrupt.recv() => "SIGINT" };
+        let first = next().await;
+        log::info!(signal = first; "told to stop");
+        let _ = stop.send(());
+        let second = next().await;
+        log::warn!(signal = second; "told to stop at once");
+        process::exit(1);
+    });
+    Ok(stopped)
+}

@@ -1,0 +1,190 @@
+//! One attempt to bring a batch about: load the event unless it is known, gather facts, decide, commit.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::{
+    ServiceError,
+    batch::{Batch, Failure},
+    pace::Pace,
+};
+use crate::{
+    domain::{Decision, EventId, Facts, Outcome, decide, facts_needed},
+    ids,
+    store::{Base, CommitError, EventStore, FactsError, Snapshot, StoreError},
+};
+
+/// Unclear attempts that are remembered. Each may land for no longer than a request lives; this many in that time would
+/// be an outage in which nothing is answered anyway.
+const SUSPECTS_MAX: usize = 64;
+
+/// What one attempt came to.
+pub(super) enum Attempt {
+    /// The changes are committed on this base.
+    Committed(Base, Vec<Outcome>),
+    /// Nothing is to be written; the outcomes hold if this snapshot stands.
+    Unchanged(Arc<Snapshot>, Vec<Outcome>),
+    /// Nothing was written, and another attempt may do better.
+    Failed(Failure),
+    /// The changes decided on this snapshot may have been written.
+    Unclear(Arc<Snapshot>, Vec<Outcome>, String),
+    /// The batch as a whole cannot be decided or stored; without one of its commands it may.
+    Refused(String),
+    /// No attempt can help.
+    Hopeless(ServiceError),
+}
+
+/// Decides and commits for one event, and keeps what is known of it between batches.
+pub(super) struct Committer {
+    event_id: EventId,
+    store: Arc<dyn EventStore>,
+    /// The event as last committed or loaded. It may be behind; whatever is decided on it is committed at it or proven
+    /// against it before an answer leaves.
+    current: Option<Arc<Snapshot>>,
+    /// Bases of unclear attempts. While the event stands at one, that attempt may yet land, so a batch with nothing to
+    /// write is not answered there: first the event gets a new head, at which the attempt can never land.
+    suspects: VecDeque<Base>,
+    /// Whether the store failed at the last attempt; an outage is logged when it begins and when it ends.
+    outage: bool,
+    pub(super) pace: Pace,
+}
+
+impl Committer {
+    pub(super) fn new(event_id: EventId, store: Arc<dyn EventStore>) -> Self {
+        Self { event_id, store, current: None, suspects: VecDeque::new(), outage: false, pace: Pace::default() }
+    }
+
+    pub(super) fn event_id(&self) -> &EventId {
+        &self.event_id
+    }
+
+    pub(super) fn store(&self) -> Arc<dyn EventStore> {
+        self.store.clone()
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.store.now()
+    }
+
+    /// Whether the store failed at the last attempt.
+    pub(super) fn outage(&self) -> bool {
+        self.outage
+    }
+
+    /// Forgets the event as it was known, if it was known at `base`.
+    pub(super) fn forget(&mut self, base: Option<Base>) {
+        if self.current.as_ref().is_some_and(|current| Some(current.base()) == base) {
+            self.current = None;
+        }
+    }
+
+    /// Decides the batch on the event as it is known, or else loaded, and commits what was decided.
+    pub(super) async fn attempt(&mut self, batch: &Batch, deadline: Instant) -> Attempt {
+        let attempt = match self.snapshot(deadline).await {
+            Ok(snapshot) => self.attempt_on(snapshot, batch, deadline).await,
+            Err(attempt) => attempt,
+        };
+        if !matches!(attempt, Attempt::Committed(..) | Attempt::Unchanged(..)) {
+            self.current = None;
+        }
+        self.log_outage(&attempt);
+        attempt
+    }
+
+    fn log_outage(&mut self, attempt: &Attempt) {
+        match attempt {
+            Attempt::Failed(Failure::Unavailable(why)) if !self.outage => {
+                log::warn!(event_id:% = self.event_id; "the store does not take commits, trying on: {why}");
+                self.outage = true;
+            }
+            Attempt::Committed(..) if self.outage => {
+                log::info!(event_id:% = self.event_id; "the store takes commits again");
+                self.outage = false;
+            }
+            _ => {}
+        }
+    }
+
+    async fn attempt_on(&mut self, snapshot: Arc<Snapshot>, batch: &Batch, deadline: Instant) -> Attempt {
+        let decision = match decide_on(&snapshot, batch, &*self.store, deadline).await {
+            Ok(decision) => decision,
+            Err(attempt) => return attempt,
+        };
+        let base = snapshot.base();
+        if decision.changes.is_empty() && !self.suspects.contains(&base) {
+            return Attempt::Unchanged(snapshot, decision.outcomes);
+        }
+        let begun = Instant::now();
+        match self.store.commit(&snapshot, &decision, ids::head(), deadline).await {
+            Ok(committed) => {
+                self.pace.committed(begun.elapsed());
+                log::debug!(event_id:% = self.event_id, version = committed.event.version.0, batch_size = batch.len(),
+                    duration_ms = begun.elapsed().as_secs_f64() * 1e3; "committed");
+                self.current = Some(Arc::new(committed));
+                Attempt::Committed(base, decision.outcomes)
+            }
+            Err(CommitError::Conflict) => {
+                self.pace.missed();
+                log::debug!(event_id:% = self.event_id, version = base.version.0, batch_size = batch.len();
+                    "another process changed the event first");
+                Attempt::Failed(Failure::Conflict)
+            }
+            Err(CommitError::Unclear(why)) => {
+                log::warn!(event_id:% = self.event_id, batch_size = batch.len(), attempt = batch.attempts + 1;
+                    "a commit's outcome is unclear, deciding again: {why}");
+                if !self.suspects.contains(&base) {
+                    if self.suspects.len() == SUSPECTS_MAX {
+                        self.suspects.pop_front();
+                    }
+                    self.suspects.push_back(base);
+                }
+                Attempt::Unclear(snapshot, decision.outcomes, why)
+            }
+            Err(CommitError::Refused(why)) => Attempt::Refused(why),
+            Err(CommitError::Store(error)) => failed(error),
+        }
+    }
+
+    async fn snapshot(&mut self, deadline: Instant) -> Result<Arc<Snapshot>, Attempt> {
+        if let Some(current) = &self.current {
+            return Ok(current.clone());
+        }
+        if let Some(loaded) = self.store.load(&self.event_id, deadline).await.map_err(failed)? {
+            return Ok(self.current.insert(Arc::new(loaded)).clone());
+        }
+        // What was loaded is not proven; "there is no such event" must be, like every refusal.
+        match self.store.event(&self.event_id, deadline).await.map_err(failed)? {
+            None => Err(Attempt::Hopeless(ServiceError::UnknownEvent(self.event_id.clone()))),
+            Some(_) => Err(Attempt::Failed(Failure::Conflict)),
+        }
+    }
+}
+
+/// Gathers the facts that the batch needs beside the event, and decides it.
+async fn decide_on(
+    snapshot: &Snapshot,
+    batch: &Batch,
+    store: &dyn EventStore,
+    deadline: Instant,
+) -> Result<Decision, Attempt> {
+    let needed = facts_needed(&snapshot.event, batch.commands(), batch.attempts > 0);
+    let facts = if needed.is_empty() {
+        Facts::default()
+    } else {
+        store.facts(snapshot, &needed, deadline).await.map_err(|error| match error {
+            FactsError::Stale => Attempt::Failed(Failure::Conflict),
+            FactsError::Store(error) => failed(error),
+        })?
+    };
+    decide(&snapshot.event, &facts, batch.commands(), batch.now).map_err(|broken| Attempt::Refused(broken.to_string()))
+}
+
+fn failed(error: StoreError) -> Attempt {
+    match error {
+        // One command may have led to what cannot be read; the others shall not suffer for it.
+        StoreError::Unreadable(why) => Attempt::Refused(why),
+        other => Attempt::Failed(Failure::Unavailable(other.into_why())),
+    }
+}

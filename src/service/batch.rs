@@ -1,0 +1,161 @@
+//! A batch: commands that are decided together and share one conditional write, from gathering to the last answer.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::{sync::oneshot, time::Instant};
+
+use super::ServiceError;
+use crate::domain::{Command, Event, Outcome, ReservationId};
+
+/// A command on its way to its decision, with the way back for the answer.
+#[derive(Debug)]
+pub(super) struct Envelope {
+    pub(super) command: Command,
+    pub(super) request_id: Arc<str>,
+    /// When the answer is due. Only the event's task ends a command, so nobody gives up on one that may yet book.
+    pub(super) deadline: Instant,
+    pub(super) answer: oneshot::Sender<Result<Outcome, ServiceError>>,
+}
+
+/// Commands in order of arrival. Its members, their order and its time stay the same over all attempts: only so does
+/// deciding again on an unchanged event come to the same changes, which an earlier unclear attempt may yet bring about.
+/// A command whose time is up is answered, and keeps its place only if an attempt may have written something for it: the
+/// others, which were refused or never tried, are told that nothing was changed, and so they must go.
+pub(super) struct Batch {
+    members: Vec<Member>,
+    pub(super) now: Timestamp,
+    /// Attempts so far that did not end it.
+    pub(super) attempts: u32,
+    /// Whether some attempt may have been applied without our knowing.
+    pub(super) unclear: bool,
+    /// Why the last attempt failed; what a command that runs out of time is told.
+    pub(super) failure: Option<Failure>,
+}
+
+/// Why an attempt to commit a batch failed.
+#[derive(Debug, Clone)]
+pub(super) enum Failure {
+    /// Another process changed the event first.
+    Conflict,
+    /// The store did not do its part.
+    Unavailable(String),
+}
+
+struct Member {
+    command: Command,
+    waiting: Option<Envelope>,
+    /// The reservation whose write by an earlier attempt, for this command or for another one under the same key, may
+    /// have happened without our knowing.
+    possible: Option<ReservationId>,
+    /// Whether that write was this command's own, so that finding it is the first answer and not a replay.
+    own: bool,
+}
+
+impl Batch {
+    pub(super) fn new(envelopes: impl IntoIterator<Item = Envelope>, now: Timestamp) -> Self {
+        let member = |envelope: Envelope| Member {
+            command: envelope.command.clone(),
+            waiting: Some(envelope),
+            possible: None,
+            own: false,
+        };
+        let members = envelopes.into_iter().map(member).collect();
+        Self { members, now, attempts: 0, unclear: false, failure: None }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    pub(super) fn commands(&self) -> impl Iterator<Item = &Command> {
+        self.members.iter().map(|member| &member.command)
+    }
+
+    /// Answers those whose time is up at `now`. Returns when the next one's is; `None` when nobody waits any more.
+    /// `outage` says whether the store is known to fail, for those that were never tried.
+    pub(super) fn expire(&mut self, now: Instant, outage: bool) -> Option<Instant> {
+        let failure = self.failure.clone();
+        self.members.retain_mut(|member| {
+            let Some(envelope) = member.waiting.take_if(|envelope| envelope.deadline <= now) else { return true };
+            let (error, stays) = match (&member.possible, &failure) {
+                (Some(id), _) => (ServiceError::OutcomeUnknown(Some(id.clone())), true),
+                (None, Some(Failure::Conflict)) => (ServiceError::VersionConflict, false),
+                (None, Some(Failure::Unavailable(why))) => (ServiceError::Unavailable(why.clone()), false),
+                (None, None) if outage => (ServiceError::Unavailable("it fails at this time".to_owned()), false),
+                (None, None) => (ServiceError::Overloaded, false),
+            };
+            send(envelope, Err(error));
+            stays
+        });
+        self.due()
+    }
+
+    /// When the next command's time is up; `None` when nobody waits any more.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.members.iter().filter_map(|member| member.waiting.as_ref().map(|envelope| envelope.deadline)).min()
+    }
+
+    /// Notes that the changes decided for this batch may have been written.
+    pub(super) fn mark_unclear(&mut self, event: &Event, outcomes: &[Outcome]) {
+        self.unclear = true;
+        self.mark_possible(event, outcomes);
+        for (member, outcome) in self.members.iter_mut().zip(outcomes) {
+            member.own |= matches!(outcome, Outcome::Accepted(_));
+        }
+    }
+
+    /// Notes which commands these outcomes, which are not proven, show as done: whoever gives up on them must not say that
+    /// nothing was changed. A replay counts too, because what it repeats is as unproven as the rest.
+    pub(super) fn mark_possible(&mut self, event: &Event, outcomes: &[Outcome]) {
+        for (member, outcome) in self.members.iter_mut().zip(outcomes) {
+            if matches!(outcome, Outcome::Accepted(_) | Outcome::Replayed(_)) {
+                let uuid = member.command.reservation_uuid(&event.id_salt);
+                member.possible = Some(ReservationId { event_id: event.id.clone(), uuid });
+            }
+        }
+    }
+
+    /// Answers everybody who still waits with what was decided.
+    pub(super) fn answer(self, outcomes: Vec<Outcome>) {
+        for (member, outcome) in self.members.into_iter().zip(outcomes) {
+            if let Some(envelope) = member.waiting {
+                let outcome = match outcome {
+                    Outcome::Replayed(reservation) if member.own => Outcome::Accepted(reservation),
+                    other => other,
+                };
+                send(envelope, Ok(outcome));
+            }
+        }
+    }
+
+    /// Answers everybody who still waits with `error`, or, where an unclear attempt may have booked, with that.
+    pub(super) fn fail(self, error: &ServiceError) {
+        for member in self.members {
+            if let Some(envelope) = member.waiting {
+                let unknown = member.possible.map(|id| ServiceError::OutcomeUnknown(Some(id)));
+                send(envelope, Err(unknown.unwrap_or_else(|| error.clone())));
+            }
+        }
+    }
+
+    /// Batches of one, in the same order, for a batch that cannot be stored as a whole.
+    pub(super) fn split(self) -> impl Iterator<Item = Self> {
+        let now = self.now;
+        self.members.into_iter().filter(|member| member.waiting.is_some()).map(move |member| Self {
+            members: vec![member],
+            now,
+            attempts: 0,
+            unclear: false,
+            failure: None,
+        })
+    }
+}
+
+fn send(envelope: Envelope, result: Result<Outcome, ServiceError>) {
+    if let Err(ServiceError::OutcomeUnknown(Some(id))) = &result {
+        log::warn!(request_id = &*envelope.request_id, reservation_id:% = id; "the outcome of a write is not known");
+    }
+    // A client that hung up needs no answer; what was decided stands.
+    let _ = envelope.answer.send(result);
+}

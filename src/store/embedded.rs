@@ -1,0 +1,220 @@
+//! The embedded store: one file in `DATA_DIR`, kept by redb. This file and its folder alone name redb.
+//!
+//! An event and its reservations change in one durable transaction, so there is no journal and nothing to settle.
+//! [`writer`] owns every write and runs on a thread of its own; reads see the last durable state, which the writer
+//! shows as a whole ([`tables::View`]) before it acknowledges the commit that made it.
+
+use std::{path::Path, sync::Arc, thread};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use redb::Database;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, timeout_at},
+};
+use uuid::Uuid;
+
+use self::{
+    documents::Rows,
+    tables::{Shown, View},
+    writer::{Work, Write, Writer},
+};
+use super::{Base, CommitError, Creation, EventStore, FactsError, Journal, Snapshot, StoreError};
+use crate::{
+    clock::Clock,
+    domain::{Decision, Event, EventId, Facts, Head, Reservation, ReservationId},
+};
+
+mod documents;
+mod file;
+mod tables;
+mod writer;
+
+pub use file::{OpenError, may_hold_reservations};
+
+/// Work that may wait for the writer. Each event has at most one commit in flight, so this bounds the events that are
+/// changed at once, not the reservations; a caller past it waits its turn within its deadline.
+const INBOX_MAX: usize = 1024;
+
+/// An event store in a local directory, for one process.
+pub struct EmbeddedStore {
+    clock: Arc<dyn Clock>,
+    shown: Arc<Shown>,
+    writer: mpsc::Sender<Work>,
+}
+
+impl EmbeddedStore {
+    /// Opens the store in `data_dir`, which is made if it is absent. Blocks while it reads: a file that was not closed
+    /// cleanly is checked from end to end.
+    ///
+    /// # Errors
+    /// Says, in words for the operator, why the directory cannot be used.
+    pub fn open(data_dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        let path = file::prepare(data_dir)?;
+        Self::start(move || file::connect(&path), clock)
+    }
+
+    /// Opens the store on what `connect` yields, now and after every failure of it.
+    fn start(
+        connect: impl Fn() -> Result<Database, OpenError> + Send + 'static,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, OpenError> {
+        let database = connect()?;
+        let view = tables::make(&database).map_err(|why| OpenError::from_first_use(&why))?;
+        let shown = Arc::new(Shown::new(view));
+        let (sender, inbox) = mpsc::channel(INBOX_MAX);
+        let writer = Writer::new(Box::new(connect), database, shown.clone(), inbox);
+        thread::Builder::new().name("store-writer".to_owned()).spawn(|| writer.run()).map_err(OpenError::Thread)?;
+        Ok(Self { clock, shown, writer: sender })
+    }
+
+    /// The last durable state. When there is none to show, because the file failed, the writer is asked to open it anew.
+    async fn view(&self, deadline: Instant) -> Result<Arc<View>, StoreError> {
+        if Instant::now() >= deadline {
+            return Err(too_late());
+        }
+        if let Some(view) = self.shown.view() {
+            return Ok(view);
+        }
+        let (answer, reopened) = oneshot::channel();
+        self.hand_over(Work::Reopen { answer }, deadline).await?;
+        timeout_at(deadline, reopened).await.map_err(|_| too_late())?.map_err(|_| closed())?
+    }
+
+    /// Gives `work` to the writer. An error means that the writer will never see it.
+    async fn hand_over(&self, work: Work, deadline: Instant) -> Result<(), StoreError> {
+        let place = timeout_at(deadline, self.writer.reserve()).await.map_err(|_| too_late())?.map_err(|_| closed())?;
+        place.send(work);
+        Ok(())
+    }
+
+    /// Has `rows` written if the event is at `base` (`None`: if there is no such event).
+    async fn write(&self, base: Option<Base>, rows: Rows, deadline: Instant) -> Result<(), CommitError> {
+        if Instant::now() >= deadline {
+            return Err(too_late().into());
+        }
+        let (answer, written) = oneshot::channel();
+        self.hand_over(Work::Write(Write { base, rows, deadline, answer }), deadline).await?;
+        match timeout_at(deadline, written).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => Err(CommitError::Unclear("the store's writer has ended".to_owned())),
+            Err(_) => Err(CommitError::Unclear("writing took longer than the request may".to_owned())),
+        }
+    }
+
+    /// Reads an event where the caller stands. It is one small row whose pages every commit has just touched, so this
+    /// takes a few microseconds, less than handing it to another thread would.
+    async fn stored(&self, event_id: &EventId, deadline: Instant) -> Result<Option<(Event, Head)>, StoreError> {
+        let view = self.view(deadline).await?;
+        self.shown.judge(&view, view.event(event_id))
+    }
+
+    /// Runs `read` on a thread that may wait for the disk: reservations outnumber what memory holds.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        deadline: Instant,
+        read: impl FnOnce(&View) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let view = self.view(deadline).await?;
+        let shown = self.shown.clone();
+        let reading = tokio::task::spawn_blocking(move || shown.judge(&view, read(&view)));
+        timeout_at(deadline, reading)
+            .await
+            .map_err(|_| too_late())?
+            .map_err(|why| StoreError::Unavailable(format!("a read was broken off: {why}")))?
+    }
+}
+
+#[async_trait]
+impl EventStore for EmbeddedStore {
+    async fn create(&self, event: &Event, head: Head, deadline: Instant) -> Result<Creation, StoreError> {
+        if self.stored(&event.id, deadline).await?.is_some() {
+            return Ok(Creation::Existed);
+        }
+        match self.write(None, Rows::of_event(event, head), deadline).await {
+            Ok(()) => Ok(Creation::Created),
+            Err(CommitError::Conflict) => Ok(Creation::Existed),
+            Err(CommitError::Store(why)) => Err(why),
+            Err(CommitError::Unclear(why) | CommitError::Refused(why)) => Err(StoreError::Unavailable(why)),
+        }
+    }
+
+    async fn load(&self, event_id: &EventId, deadline: Instant) -> Result<Option<Snapshot>, StoreError> {
+        let stored = self.stored(event_id, deadline).await?;
+        Ok(stored.map(|(event, head)| Snapshot { event, head, journal: Journal::new() }))
+    }
+
+    async fn facts(&self, snapshot: &Snapshot, uuids: &[Uuid], deadline: Instant) -> Result<Facts, FactsError> {
+        // A batch of reservations without keys asks for nothing, and need not wait for a thread to find that.
+        if uuids.is_empty() {
+            return Ok(Facts::default());
+        }
+        let (event_id, uuids) = (snapshot.event.id.clone(), uuids.to_vec());
+        let reservations = self.blocking(deadline, move |view| view.reservations(&event_id, &uuids)).await?;
+        // What is no newer than the snapshot stands as it stood then, and what does not exist now did not exist then.
+        if reservations.values().any(|reservation| reservation.version > snapshot.event.version) {
+            return Err(FactsError::Stale);
+        }
+        Ok(Facts { reservations })
+    }
+
+    async fn commit(
+        &self,
+        snapshot: &Snapshot,
+        decision: &Decision,
+        head: Head,
+        deadline: Instant,
+    ) -> Result<Snapshot, CommitError> {
+        decision.event.check().map_err(|why| CommitError::Refused(why.to_string()))?;
+        self.write(Some(snapshot.base()), Rows::of_decision(decision, head), deadline).await?;
+        Ok(Snapshot { event: decision.event.clone(), head, journal: Journal::new() })
+    }
+
+    async fn prove(&self, event_id: &EventId, base: Base, deadline: Instant) -> Result<bool, StoreError> {
+        let stored = self.stored(event_id, deadline).await?;
+        Ok(stored.is_some_and(|(event, head)| Base { version: event.version, head } == base))
+    }
+
+    async fn event(&self, event_id: &EventId, deadline: Instant) -> Result<Option<Event>, StoreError> {
+        Ok(self.stored(event_id, deadline).await?.map(|(event, _)| event))
+    }
+
+    async fn reservation(&self, id: &ReservationId, deadline: Instant) -> Result<Option<Arc<Reservation>>, StoreError> {
+        let id = id.clone();
+        self.blocking(deadline, move |view| view.reservation(&id)).await
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    async fn ready(&self, deadline: Instant) -> Result<(), StoreError> {
+        if self.writer.is_closed() {
+            return Err(closed());
+        }
+        self.view(deadline).await.map(drop)
+    }
+
+    async fn close(&self, deadline: Instant) {
+        let (answer, ended) = oneshot::channel();
+        let drained = async {
+            self.hand_over(Work::Close { answer }, deadline).await.ok()?;
+            timeout_at(deadline, ended).await.ok()?.ok()
+        };
+        if drained.await.is_none() {
+            log::warn!("the embedded store was not closed in time; it will be checked at the next start");
+        }
+    }
+}
+
+fn too_late() -> StoreError {
+    StoreError::Unavailable("the request's time was over before the store could answer".to_owned())
+}
+
+fn closed() -> StoreError {
+    StoreError::Unavailable("the embedded store is closed".to_owned())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,344 @@
+//! What only the embedded store promises; the rest of its contract is in `tests/conformance`.
+
+use std::{fs, time::Duration};
+
+use tempfile::TempDir;
+
+use self::disk::Disk;
+use super::*;
+use crate::{
+    clock::ManualClock,
+    domain::{
+        Command, EventName, IdSalt, IdempotencyKey, OperationId, PartnerId, Request, Reserve, SeatCount, Version,
+        decide,
+    },
+    ids,
+};
+
+mod disk;
+
+#[tokio::test]
+async fn a_second_store_in_the_same_directory_is_refused() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let first = open(&dir).expect("the first store opens");
+    let why = open(&dir).err().expect("the second does not");
+    assert!(matches!(why, OpenError::InUse { .. }), "{why:?}");
+    assert!(why.to_string().contains("DATA_DIR") && why.to_string().contains("in use by another process"), "{why}");
+
+    first.close(soon()).await;
+    open(&dir).expect("once the first is closed, another may open");
+}
+
+#[tokio::test]
+async fn everything_is_as_it_was_after_closing_and_opening() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = open(&dir).expect("a store");
+    let before = show(&store, "meetup").await;
+    let (after, reservation) = reserve(&store, &before, "order-1").await.expect("a commit");
+    store.close(soon()).await;
+
+    let store = open(&dir).expect("the same store");
+    let loaded = load(&store, &after.event.id).await;
+    assert_eq!((loaded.event, loaded.head), (after.event, after.head));
+    assert_eq!(store.reservation(&reservation.id, soon()).await.expect("a read"), Some(reservation));
+}
+
+#[tokio::test]
+async fn a_closed_store_takes_and_tells_nothing() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = open(&dir).expect("a store");
+    let snapshot = show(&store, "meetup").await;
+    store.close(soon()).await;
+    assert!(store.ready(soon()).await.is_err());
+    assert!(store.event(&snapshot.event.id, soon()).await.is_err());
+    let why = reserve(&store, &snapshot, "order-1").await.expect_err("nobody writes");
+    assert!(matches!(why, CommitError::Store(_)), "{why:?}");
+}
+
+#[tokio::test]
+async fn a_damaged_or_foreign_file_is_refused_in_words() {
+    let dir = tempfile::tempdir().expect("a directory");
+    fs::write(dir.path().join("ticketboss.redb"), "these are the notes of somebody else").expect("a file");
+    let why = open(&dir).err().expect("no database");
+    assert!(matches!(why, OpenError::Damaged { .. }), "{why:?}");
+    assert!(why.to_string().starts_with("DATA_DIR: "), "{why}");
+
+    let file = dir.path().join("a-file");
+    fs::write(&file, "").expect("a file");
+    let why = EmbeddedStore::open(&file.join("data"), clock()).err().expect("no directory can be made in a file");
+    assert!(matches!(why, OpenError::Inaccessible { .. }), "{why:?}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn only_the_owner_may_look_into_a_new_directory() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().expect("a directory");
+    let data_dir = dir.path().join("deep/data");
+    EmbeddedStore::open(&data_dir, clock()).expect("a store");
+    for (path, mode) in [(data_dir.clone(), 0o700), (data_dir.join("ticketboss.redb"), 0o600)] {
+        assert_eq!(fs::metadata(&path).expect("it is there").permissions().mode() & 0o777, mode, "{}", path.display());
+    }
+}
+
+#[tokio::test]
+async fn a_document_of_another_format_is_not_read() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = open(&dir).expect("a store");
+    let snapshot = show(&store, "meetup").await;
+    let mut rows = Rows::of_event(&snapshot.event, ids::head());
+    rows.event = br#"{"format":7,"name":"A show"}"#.to_vec();
+    store.write(Some(snapshot.base()), rows, soon()).await.expect("the writer does not look into documents");
+
+    let why = store.load(&snapshot.event.id, soon()).await.expect_err("format 7 is not known");
+    assert!(
+        matches!(&why, StoreError::Unreadable(line) if line.contains("meetup") && line.contains("format 7")),
+        "{why}"
+    );
+    let why = reserve(&store, &snapshot, "order-1").await.expect_err("nor is anything written over it");
+    assert!(matches!(why, CommitError::Store(StoreError::Unreadable(_))), "{why:?}");
+}
+
+#[tokio::test]
+async fn left_behind_reservations_are_noticed_without_touching_anything() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let data_dir = dir.path().join("data");
+    assert!(!may_hold_reservations(&data_dir));
+    assert!(!data_dir.exists(), "looking makes nothing");
+
+    let store = EmbeddedStore::open(&data_dir, clock()).expect("a store");
+    let snapshot = show(&store, "meetup").await;
+    assert!(may_hold_reservations(&data_dir), "a file in use may hold some");
+    store.close(soon()).await;
+    assert!(!may_hold_reservations(&data_dir), "there is an event and no reservation");
+
+    let store = EmbeddedStore::open(&data_dir, clock()).expect("a store");
+    reserve(&store, &snapshot, "order-1").await.expect("a commit");
+    store.close(soon()).await;
+    assert!(may_hold_reservations(&data_dir));
+}
+
+#[tokio::test]
+async fn whichever_disk_operation_fails_a_commit_is_there_whole_or_not_at_all_and_the_store_recovers() {
+    let (mut undone, mut unclear) = (0, 0);
+    for allowed in 0.. {
+        let disk = Disk::new();
+        let store = disk.store();
+        let before = show(&store, "meetup").await;
+        disk.fail_after(allowed);
+        let outcome = reserve(&store, &before, "order-1").await;
+        let Err(why) = outcome else { break };
+        let definite = match why {
+            CommitError::Store(StoreError::Unavailable(_)) => true,
+            CommitError::Unclear(_) => false,
+            other => panic!("after {allowed} operations: {other:?}"),
+        };
+        assert!(store.ready(soon()).await.is_err(), "not ready after {allowed} operations");
+        assert!(store.event(&before.event.id, soon()).await.is_err(), "no state to show after {allowed} operations");
+
+        disk.heal();
+        let after = load(&store, &before.event.id).await;
+        let id = first_reservation(&before);
+        let reservation = store.reservation(&id, soon()).await.expect("a read");
+        let applied = after.event.version == Version(1);
+        assert_eq!(applied, reservation.is_some(), "the event and its reservation go together");
+        assert!(!(definite && applied), "an outcome that was called definite, after {allowed} operations");
+        if definite {
+            undone += 1;
+        } else {
+            unclear += 1;
+        }
+        assert!(store.ready(soon()).await.is_ok());
+        reserve(&store, &after, "order-2").await.expect("the store works again");
+    }
+    assert!(undone + unclear > 2 && unclear > 0, "{undone} undone and {unclear} unclear outcomes");
+}
+
+#[tokio::test]
+async fn a_file_that_vanished_is_not_replaced_by_an_empty_one() {
+    let disk = Disk::new();
+    let store = disk.store();
+    let snapshot = show(&store, "meetup").await;
+    disk.fail_after(0);
+    reserve(&store, &snapshot, "order-1").await.expect_err("the disk fails");
+    disk.empty();
+    disk.heal();
+    assert!(store.event(&snapshot.event.id, soon()).await.is_err(), "an empty file is not an empty store");
+    assert!(store.ready(soon()).await.is_err());
+}
+
+#[tokio::test]
+async fn nothing_is_shown_before_the_disk_has_it_and_everything_before_it_is_acknowledged() {
+    let disk = Disk::new();
+    let store = Arc::new(disk.store());
+    let before = show(&store, "meetup").await;
+    let id = first_reservation(&before);
+
+    disk.hold();
+    let committing = in_background(&store, &before);
+    disk.held().await;
+    assert_eq!(store.event(&before.event.id, soon()).await.expect("a read").expect("the event"), before.event);
+    assert_eq!(store.reservation(&id, soon()).await.expect("a read"), None);
+    assert!(store.prove(&before.event.id, before.base(), soon()).await.expect("a proof"));
+
+    disk.release();
+    let after = committing.await.expect("no panic").expect("a commit").0;
+    assert_eq!(store.event(&before.event.id, soon()).await.expect("a read").expect("the event"), after.event);
+    assert!(store.reservation(&id, soon()).await.expect("a read").is_some());
+}
+
+#[tokio::test]
+async fn a_commit_that_outlasts_its_deadline_is_unclear_and_may_land() {
+    let disk = Disk::new();
+    let store = Arc::new(disk.store());
+    let before = show(&store, "meetup").await;
+    disk.hold();
+    // Long enough for the writer to begin, or it would rightly leave the commit undone.
+    let deadline = Instant::now() + Duration::from_millis(200);
+    let (decision, head) = decided(&before, "order-1");
+    let why = store.commit(&before, &decision, head, deadline).await.expect_err("the disk is slow");
+    assert!(matches!(why, CommitError::Unclear(_)), "{why:?}");
+
+    disk.release();
+    let why = reserve(&store, &before, "order-2").await.expect_err("it has landed meanwhile");
+    assert!(matches!(why, CommitError::Conflict), "{why:?}");
+    assert_eq!(load(&store, &before.event.id).await.head, head);
+}
+
+#[tokio::test]
+async fn a_commit_that_waited_past_its_deadline_is_left_undone() {
+    let disk = Disk::new();
+    let store = Arc::new(disk.store());
+    let [one, other] = [show(&store, "matinee").await, show(&store, "evening").await];
+    disk.hold();
+    let first = in_background(&store, &one);
+    disk.held().await;
+    let (decision, head) = decided(&other, "order-1");
+    let outcome = store.commit(&other, &decision, head, Instant::now() + Duration::from_millis(1)).await;
+    // The caller cannot know that the writer never began.
+    assert!(matches!(outcome, Err(CommitError::Unclear(_))), "{outcome:?}");
+    disk.release();
+    first.await.expect("no panic").expect("the commit before it");
+    reserve(&store, &other, "order-2").await.expect("its event is where it was");
+}
+
+#[tokio::test]
+async fn commits_that_gather_share_one_flush() {
+    const EVENTS: usize = 20;
+    let disk = Disk::new();
+    let store = Arc::new(disk.store());
+    let mut snapshots = Vec::new();
+    for number in 0..=EVENTS {
+        snapshots.push(show(&store, &format!("show-{number}")).await);
+    }
+    disk.hold();
+    let first = in_background(&store, &snapshots[0]);
+    disk.held().await;
+    let flushes = disk.flushes();
+    let gathered: Vec<_> = snapshots[1..].iter().map(|snapshot| in_background(&store, snapshot)).collect();
+    waiting(&store, EVENTS).await;
+
+    disk.release();
+    first.await.expect("no panic").expect("the first commit");
+    for commit in gathered {
+        commit.await.expect("no panic").expect("a gathered commit");
+    }
+    assert_eq!(disk.flushes() - flushes, 1, "flushes for {EVENTS} commits");
+}
+
+#[tokio::test]
+async fn closing_waits_for_what_was_handed_over() {
+    let disk = Disk::new();
+    let store = Arc::new(disk.store());
+    let snapshots = [show(&store, "matinee").await, show(&store, "evening").await];
+    disk.hold();
+    let first = in_background(&store, &snapshots[0]);
+    disk.held().await;
+    let second = in_background(&store, &snapshots[1]);
+    waiting(&store, 1).await;
+    let closing = tokio::spawn({
+        let store = store.clone();
+        async move { store.close(soon()).await }
+    });
+    waiting(&store, 2).await;
+    disk.release();
+    closing.await.expect("no panic");
+    first.await.expect("no panic").expect("the first commit");
+    second.await.expect("no panic").expect("the second commit");
+
+    let again = disk.store();
+    for snapshot in &snapshots {
+        assert_eq!(load(&again, &snapshot.event.id).await.event.version, Version(1));
+    }
+}
+
+fn clock() -> Arc<dyn Clock> {
+    Arc::new(ManualClock::at(Timestamp::from_millisecond(1_763_700_000_123).expect("a time")))
+}
+
+fn open(dir: &TempDir) -> Result<EmbeddedStore, OpenError> {
+    EmbeddedStore::open(dir.path(), clock())
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(20)
+}
+
+/// Makes an event of ten seats. Its salt is fixed, so the uuids of keyed reservations are known beforehand.
+async fn show(store: &EmbeddedStore, id: &str) -> Snapshot {
+    let id = EventId::parse(id).expect("an id");
+    let event = Event::open(id.clone(), EventName::parse("A show").expect("a name"), 10, IdSalt([7; 32]));
+    assert_eq!(store.create(&event, ids::head(), soon()).await.expect("it is made"), Creation::Created);
+    load(store, &id).await
+}
+
+async fn load(store: &EmbeddedStore, id: &EventId) -> Snapshot {
+    store.load(id, soon()).await.expect("a read").expect("the event is there")
+}
+
+fn command(key: &str) -> Command {
+    let reserve = Reserve {
+        minted: ids::reservation(),
+        partner_id: PartnerId::parse("acme").expect("a partner"),
+        seats: SeatCount::parse(2, 10).expect("a count"),
+    };
+    let key = IdempotencyKey::parse(key).expect("a key");
+    Command { operation: OperationId::Key(key), expected: None, request: Request::Reserve(reserve) }
+}
+
+/// The id that the reservation under the key `order-1` gets.
+fn first_reservation(snapshot: &Snapshot) -> ReservationId {
+    let uuid = command("order-1").reservation_uuid(&snapshot.event.id_salt);
+    ReservationId { event_id: snapshot.event.id.clone(), uuid }
+}
+
+/// A reservation of two seats decided on `snapshot`.
+fn decided(snapshot: &Snapshot, key: &str) -> (Decision, Head) {
+    let decision = decide(&snapshot.event, &Facts::default(), [&command(key)], clock().now()).expect("a sound event");
+    (decision, ids::head())
+}
+
+async fn reserve(
+    store: &EmbeddedStore,
+    snapshot: &Snapshot,
+    key: &str,
+) -> Result<(Snapshot, Arc<Reservation>), CommitError> {
+    let (decision, head) = decided(snapshot, key);
+    let after = store.commit(snapshot, &decision, head, soon()).await?;
+    Ok((after, decision.changes[0].reservation.clone()))
+}
+
+fn in_background(
+    store: &Arc<EmbeddedStore>,
+    snapshot: &Snapshot,
+) -> tokio::task::JoinHandle<Result<(Snapshot, Arc<Reservation>), CommitError>> {
+    let (store, snapshot) = (store.clone(), snapshot.clone());
+    tokio::spawn(async move { reserve(&store, &snapshot, "order-1").await })
+}
+
+/// Returns once `count` pieces of work wait for the writer.
+async fn waiting(store: &EmbeddedStore, count: usize) {
+    while INBOX_MAX - store.writer.capacity() < count {
+        tokio::task::yield_now().await;
+    }
+}

@@ -1,0 +1,166 @@
+//! The one thread that writes: it sleeps until there is work, takes all that has gathered, and folds it into one
+//! durable transaction, so that many events cost one flush of the disk.
+//!
+//! After a failure redb takes nothing more until the file was closed and opened again. That is done when the next work
+//! comes, at most once for all work that came together; until it succeeds there is no state to show, and every
+//! answer is that the store is out of reach.
+
+use std::sync::Arc;
+
+use redb::{Database, Durability};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
+
+use super::{
+    OpenError,
+    documents::Rows,
+    tables::{self, Shown, Tables, View},
+    too_late,
+};
+use crate::store::{Base, CommitError, StoreError};
+
+/// Work that one transaction takes. Many more would gain little, and delay the answers of the first among them.
+const FOLD_MAX: usize = 256;
+
+/// What the writer can be asked for.
+pub(super) enum Work {
+    /// To write.
+    Write(Write),
+    /// To open the file anew if there is no state to show, and to say which there is then.
+    Reopen { answer: oneshot::Sender<Result<Arc<View>, StoreError>> },
+    /// To finish what was handed over before, to close the file, and to end.
+    Close { answer: oneshot::Sender<()> },
+}
+
+/// Rows to be written if their event is at `base`.
+pub(super) struct Write {
+    pub(super) base: Option<Base>,
+    pub(super) rows: Rows,
+    /// Not written after this: whoever asked has given up by then.
+    pub(super) deadline: Instant,
+    pub(super) answer: oneshot::Sender<Result<(), CommitError>>,
+}
+
+/// Opens the file.
+pub(super) type Connect = Box<dyn Fn() -> Result<Database, OpenError> + Send>;
+
+/// The owner of the file.
+pub(super) struct Writer {
+    connect: Connect,
+    /// None while the file is out of order.
+    database: Option<Database>,
+    shown: Arc<Shown>,
+    inbox: mpsc::Receiver<Work>,
+}
+
+/// How a transaction was lost.
+enum Lost {
+    /// Before it was committed: it will never be seen.
+    Undone(redb::Error),
+    /// While it was committed: the file, once opened again, tells.
+    Unclear(redb::Error),
+}
+
+impl Writer {
+    pub(super) fn new(connect: Connect, database: Database, shown: Arc<Shown>, inbox: mpsc::Receiver<Work>) -> Self {
+        Self { connect, database: Some(database), shown, inbox }
+    }
+
+    /// Works until it is told to close, or nobody is left to tell it.
+    pub(super) fn run(mut self) {
+        let mut works = Vec::with_capacity(FOLD_MAX);
+        let mut farewells = Vec::new();
+        while self.inbox.blocking_recv_many(&mut works, FOLD_MAX) > 0 {
+            let mut writes = Vec::with_capacity(works.len());
+            for work in works.drain(..) {
+                match work {
+                    Work::Write(write) => writes.push(write),
+                    Work::Reopen { answer } => drop(answer.send(self.reopened())),
+                    Work::Close { answer } => {
+                        // Nothing more comes in; what did come is still written.
+                        self.inbox.close();
+                        farewells.push(answer);
+                    }
+                }
+            }
+            self.fold(writes);
+        }
+        self.shown.show(None);
+        drop(self.database);
+        for farewell in farewells {
+            // Whoever asked may have stopped waiting.
+            let _ = farewell.send(());
+        }
+    }
+
+    /// Writes what can be written in one transaction, and answers each write.
+    fn fold(&mut self, writes: Vec<Write>) {
+        let now = Instant::now();
+        let (writes, late): (Vec<_>, Vec<_>) = writes.into_iter().partition(|write| now < write.deadline);
+        for write in late {
+            let _ = write.answer.send(Err(too_late().into()));
+        }
+        if writes.is_empty() {
+            return;
+        }
+        let outcomes = match self.reopened() {
+            Err(why) => vec![Err(why.into()); writes.len()],
+            Ok(_) => self.transact(&writes).unwrap_or_else(|lost| vec![Err(self.lose(lost)); writes.len()]),
+        };
+        for (write, outcome) in writes.into_iter().zip(outcomes) {
+            let _ = write.answer.send(outcome);
+        }
+    }
+
+    /// Applies `writes` in their order, makes them durable, and shows the state that they made.
+    fn transact(&self, writes: &[Write]) -> Result<Vec<Result<(), CommitError>>, Lost> {
+        let database = self.database.as_ref().ok_or(Lost::Undone(redb::Error::DatabaseClosed))?;
+        let mut transaction = database.begin_write().map_err(|why| Lost::Undone(why.into()))?;
+        // One flush and checksums over everything (redb's default); a second flush would only guard against a partner
+        // who can also choose which of our pages reach the disk.
+        transaction.set_durability(Durability::Immediate).map_err(|why| Lost::Undone(why.into()))?;
+        let mut tables = Tables::of(&transaction).map_err(Lost::Undone)?;
+        let mut outcomes = Vec::with_capacity(writes.len());
+        for write in writes {
+            outcomes.push(tables.apply(write.base, &write.rows).map_err(|why| Lost::Undone(why.into()))?);
+        }
+        drop(tables);
+        if outcomes.iter().all(Result::is_err) {
+            transaction.abort().map_err(|why| Lost::Undone(why.into()))?;
+            return Ok(outcomes);
+        }
+        transaction.commit().map_err(|why| Lost::Unclear(why.into()))?;
+        // Durable, but a commit is acknowledged only when every reader sees it.
+        self.shown.show(Some(View::of(database).map_err(Lost::Unclear)?));
+        Ok(outcomes)
+    }
+
+    /// Takes the failed file out of service, and says what that means for those whose writes were in it.
+    fn lose(&mut self, lost: Lost) -> CommitError {
+        self.shown.show(None);
+        self.database = None;
+        let (Lost::Undone(why) | Lost::Unclear(why)) = &lost;
+        log::error!(error:% = why; "the embedded store failed to write; it is opened anew before the next work");
+        match lost {
+            Lost::Undone(why) => tables::failed(&why).into(),
+            Lost::Unclear(why) => CommitError::Unclear(format!("the embedded store failed in a commit: {why}")),
+        }
+    }
+
+    /// The state that is shown; when none is, because a write or a read failed, that of the file opened anew.
+    fn reopened(&mut self) -> Result<Arc<View>, StoreError> {
+        if let Some(view) = self.shown.view() {
+            return Ok(view);
+        }
+        // The file must be let go before it can be opened again.
+        self.database = None;
+        let database = (self.connect)().map_err(|why| StoreError::Unavailable(why.to_string()))?;
+        let view = View::of(&database).map_err(|why| tables::failed(&why))?;
+        self.shown.show(Some(view));
+        self.database = Some(database);
+        log::info!("the embedded store works again");
+        self.shown.view().ok_or_else(|| tables::failed(&redb::Error::DatabaseClosed))
+    }
+}

@@ -1,0 +1,159 @@
+//! Where events live. A store never decides: it loads, it commits a change set at a base, it answers queries.
+//!
+//! [`EventStore`] is the contract; `tests/conformance` holds every store to it.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::domain::{Decision, Event, EventId, Facts, Head, Reservation, ReservationId, Version};
+
+pub mod embedded;
+pub mod mongo;
+
+/// An event as it was loaded or committed: the base that the next commit is conditioned on.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// The event at its version.
+    pub event: Event,
+    /// The fingerprint of that version.
+    pub head: Head,
+    /// Changes that the event carries and that its reservations may lack.
+    pub journal: Journal,
+}
+
+impl Snapshot {
+    /// What identifies this state among all that the event ever had.
+    #[must_use]
+    pub fn base(&self) -> Base {
+        Base { version: self.event.version, head: self.head }
+    }
+}
+
+/// One state of an event: a commit names the base it was decided on, and applies there or nowhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Base {
+    /// The event's version.
+    pub version: Version,
+    /// The fingerprint of that version.
+    pub head: Head,
+}
+
+/// Reservations by the version of the commit that wrote them, each in its full state after that commit. Always empty
+/// in a store that writes an event and its reservations as one.
+pub type Journal = BTreeMap<Version, Arc<[Arc<Reservation>]>>;
+
+/// Why a query was not answered. Nothing was changed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// The store is out of reach, or did not answer in time.
+    #[error("the store is out of reach: {0}")]
+    Unavailable(String),
+    /// The store holds something that this program has not written, or not in this format.
+    #[error("the store holds what cannot be read: {0}")]
+    Unreadable(String),
+    /// The store refuses to work for us, and will until somebody changes its set-up.
+    #[error("the store is not set up for this: {0}")]
+    Misconfigured(String),
+}
+
+impl StoreError {
+    /// The reason alone, for those who say themselves that it is the store's.
+    #[must_use]
+    pub fn into_why(self) -> String {
+        match self {
+            Self::Unavailable(why) | Self::Unreadable(why) | Self::Misconfigured(why) => why,
+        }
+    }
+}
+
+/// Why facts could not be gathered.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum FactsError {
+    /// A reservation is newer than the snapshot: the event has moved on, so load it again.
+    #[error("the event has moved on")]
+    Stale,
+    /// The query failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a commit is not known to have been applied.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CommitError {
+    /// The event is not at the base; nothing was changed. Expected under contention: load and decide again.
+    #[error("the event is no longer at the base")]
+    Conflict,
+    /// It may have been applied, or may yet be. Load and decide again; never call it failed.
+    #[error("the outcome is unclear: {0}")]
+    Unclear(String),
+    /// The store will never take this change set. Nothing was changed.
+    #[error("the store refuses this change set: {0}")]
+    Refused(String),
+    /// Nothing was changed; it may work later.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Whether [`EventStore::create`] made the event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Creation {
+    /// It is new.
+    Created,
+    /// It was there already, and is as it was.
+    Existed,
+}
+
+/// A document store that holds events and their reservations.
+///
+/// Every method ends by `deadline`, give or take the time to notice it. Of all commits named on one base, at most one is
+/// ever applied; its changes become visible as a whole, to every reader, before the commit is acknowledged, and an
+/// acknowledged commit survives any crash that the store is built for.
+#[async_trait]
+pub trait EventStore: Send + Sync + 'static {
+    /// Makes an event at its first head, unless one with its id is there: that one is left as it is.
+    async fn create(&self, event: &Event, head: Head, deadline: Instant) -> Result<Creation, StoreError>;
+
+    /// Loads an event to decide on. It may show a state that is not proven to last; a commit on it, or
+    /// [`EventStore::prove`], tells.
+    async fn load(&self, event_id: &EventId, deadline: Instant) -> Result<Option<Snapshot>, StoreError>;
+
+    /// Reads the reservations named by `uuids`, as they stand at `snapshot`; those that do not exist are left out.
+    async fn facts(&self, snapshot: &Snapshot, uuids: &[Uuid], deadline: Instant) -> Result<Facts, FactsError>;
+
+    /// Commits a decision's changes if the event is still at `snapshot`, and returns the event as it stands then.
+    /// `head` becomes the fingerprint of the new version.
+    ///
+    /// A decision without changes gives the version a new head, and nothing else: whatever was sent on the old base and
+    /// has not arrived yet can never be applied after that.
+    async fn commit(
+        &self,
+        snapshot: &Snapshot,
+        decision: &Decision,
+        head: Head,
+        deadline: Instant,
+    ) -> Result<Snapshot, CommitError>;
+
+    /// Whether the event is at `base` now, in a state that will last. `Ok(true)` lets a refusal decided on it leave.
+    async fn prove(&self, event_id: &EventId, base: Base, deadline: Instant) -> Result<bool, StoreError>;
+
+    /// Reads an event's current state, one that will last and holds every commit acknowledged to this process before the
+    /// call. (One acknowledged to another process just before a failover may be missed for as long as an election takes.)
+    async fn event(&self, event_id: &EventId, deadline: Instant) -> Result<Option<Event>, StoreError>;
+
+    /// Reads a reservation's current state, as [`EventStore::event`] does; that there is none is true of all processes.
+    async fn reservation(&self, id: &ReservationId, deadline: Instant) -> Result<Option<Arc<Reservation>>, StoreError>;
+
+    /// The store's time in whole milliseconds, the one that decisions use: processes that share a store agree on it.
+    fn now(&self) -> Timestamp;
+
+    /// Whether the store can be reached and would take a commit.
+    async fn ready(&self, deadline: Instant) -> Result<(), StoreError>;
+
+    /// Finishes the work that acknowledged commits left to do, as far as `deadline` allows, and lets the store go.
+    /// Nothing may be asked of it afterwards.
+    async fn close(&self, deadline: Instant);
+}

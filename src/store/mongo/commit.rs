@@ -1,0 +1,161 @@
+//! One commit: one `findAndModify`, conditioned on the event's version and head.
+
+use std::{sync::Arc, time::Duration};
+
+use bson::{RawArrayBuf, RawDocumentBuf, raw::cstr, rawdoc};
+use tokio::time::{Instant, timeout_at};
+
+use super::{
+    MongoStore,
+    deployment::CommandError,
+    documents::ReservationDocument,
+    head_value,
+    journal::{Entry, Unsettled},
+    journal_path,
+    schema::EVENTS,
+};
+use crate::{
+    domain::{Decision, EventId, Head, Reservation, Version},
+    store::{CommitError, Journal, Snapshot, StoreError},
+};
+
+/// Entries that an event document may carry. Settling keeps up with commits, so two or three batches are usual; this many
+/// mean that it does not, and writes wait.
+const JOURNAL_ENTRIES_MAX: usize = 8_192;
+
+/// How long a commit waits for the settler to make room. Others may have made some that this snapshot cannot show, so
+/// after that the event is loaded again.
+const ROOM_PATIENCE: Duration = Duration::from_millis(100);
+
+/// What those entries may weigh, in bytes: a quarter of the largest document that MongoDB takes.
+const JOURNAL_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Commits `decision` on `snapshot`, trims what is settled along the way, and hands the new entries to the settler.
+pub(super) async fn commit(
+    store: &MongoStore,
+    snapshot: &Snapshot,
+    decision: &Decision,
+    head: Head,
+    deadline: Instant,
+) -> Result<Snapshot, CommitError> {
+    let event_id = &snapshot.event.id;
+    let entries = entries_of(decision).map_err(|why| CommitError::Refused(why.to_string()))?;
+    let (journal, settled, gone) = wait_for_room(store, event_id, snapshot, &entries, deadline).await?;
+    let command = command(snapshot, decision, head, &entries, &settled);
+
+    let reply = {
+        let _under_way = store.prover.write_under_way();
+        store.deployment.write(command, deadline).await
+    };
+    match reply {
+        Ok(reply) if matches!(reply.get("value"), None | Some(bson::Bson::Null)) => Err(CommitError::Conflict),
+        Ok(_) => {
+            store.journals.committed(event_id, &settled, &gone, Instant::now());
+            Ok(applied(store, decision, head, journal, entries))
+        }
+        Err(CommandError::Unclear(why)) => Err(CommitError::Unclear(why)),
+        Err(CommandError::Refused(why)) => Err(CommitError::Refused(why)),
+        Err(error @ (CommandError::NotDone(_) | CommandError::Forbidden(_))) => Err(StoreError::from(error).into()),
+    }
+}
+
+/// The event after the commit; its entries are on their way to the settler.
+fn applied(
+    store: &MongoStore,
+    decision: &Decision,
+    head: Head,
+    mut journal: Journal,
+    entries: Arc<[Entry]>,
+) -> Snapshot {
+    if !entries.is_empty() {
+        let key = decision.event.version;
+        journal.insert(key, entries.iter().map(|entry| entry.reservation.clone()).collect());
+        store.journals.enqueue(Unsettled { event_id: decision.event.id.clone(), key, entries });
+    }
+    Snapshot { event: decision.event.clone(), head, journal }
+}
+
+fn entries_of(decision: &Decision) -> bson::error::Result<Arc<[Entry]>> {
+    let entry = |reservation: &Arc<Reservation>| {
+        Ok(Entry { reservation: reservation.clone(), raw: ReservationDocument::raw(reservation)? })
+    };
+    decision.reservations().map(entry).collect()
+}
+
+/// The journal as this commit will leave it, without its own entries, and the keys that it takes out: those to be unset,
+/// and those that are gone already. Waits for the settler while the journal is full.
+async fn wait_for_room(
+    store: &MongoStore,
+    event_id: &EventId,
+    snapshot: &Snapshot,
+    entries: &[Entry],
+    deadline: Instant,
+) -> Result<(Journal, Vec<Version>, Vec<Version>), CommitError> {
+    let bytes: usize = entries.iter().map(|entry| entry.raw.as_bytes().len()).sum();
+    if entries.len() > JOURNAL_ENTRIES_MAX || bytes > JOURNAL_BYTES_MAX {
+        return Err(CommitError::Refused(format!("{} entries of {bytes} bytes do not fit the journal", entries.len())));
+    }
+    // Entries of other commits are not weighed one by one: they have much the same form as these.
+    let weight = bytes / entries.len().max(1);
+    loop {
+        // Listen first, look then: what settles in between is not missed.
+        let progress = store.journals.settled.notified();
+        let mut settled = store.journals.settled_keys(event_id);
+        // A later key can only be of a state that a restored backup undid.
+        settled.retain(|key| *key <= snapshot.event.version);
+        let gone = store.journals.gone_keys(event_id);
+        let mut journal = snapshot.journal.clone();
+        journal.retain(|key, _| !settled.contains(key) && !gone.contains(key));
+        let count = journal.values().map(|entries| entries.len()).sum::<usize>() + entries.len();
+        if count <= JOURNAL_ENTRIES_MAX && count * weight <= JOURNAL_BYTES_MAX {
+            return Ok((journal, settled, gone));
+        }
+        if timeout_at(deadline.min(Instant::now() + ROOM_PATIENCE), progress).await.is_err() {
+            let why = format!("the journal of event {event_id} is full: settling is behind");
+            return Err(StoreError::Unavailable(why).into());
+        }
+    }
+}
+
+fn command(
+    snapshot: &Snapshot,
+    decision: &Decision,
+    head: Head,
+    entries: &[Entry],
+    settled: &[Version],
+) -> RawDocumentBuf {
+    let event = &decision.event;
+    let mut set = rawdoc! {
+        "availableSeats": i64::from(event.available_seats),
+        "confirmedSeats": i64::from(event.confirmed_seats),
+        "reservationCount": i64::from(event.reservation_count),
+        "version": event.version.0,
+        "head": head_value(head),
+    };
+    // A decision without changes only moves the head on; the journal of this version stays as it is.
+    if !entries.is_empty() {
+        let mut states = RawArrayBuf::new();
+        for entry in entries {
+            states.push(&entry.raw);
+        }
+        set.append(journal_path(event.version), states);
+    }
+    let mut update = rawdoc! { "$set": set };
+    if !settled.is_empty() {
+        let mut unset = RawDocumentBuf::new();
+        for key in settled {
+            unset.append(journal_path(*key), "");
+        }
+        update.append(cstr!("$unset"), unset);
+    }
+    rawdoc! {
+        "findAndModify": EVENTS,
+        "query": {
+            "_id": snapshot.event.id.as_str(),
+            "version": snapshot.event.version.0,
+            "head": head_value(snapshot.head),
+        },
+        "update": update,
+        "fields": { "_id": 1 },
+    }
+}

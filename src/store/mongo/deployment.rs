@@ -1,0 +1,357 @@
+//! The connection to a MongoDB deployment: settings that suit a hot event, commands with a deadline, and what their
+//! errors mean.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use bson::{Document, RawDocumentBuf, Timestamp, raw::cstr, rawdoc};
+use mongodb::{
+    Client, Database,
+    error::{Error, ErrorKind},
+    options::ClientOptions,
+};
+use tokio::{
+    sync::OnceCell,
+    time::{Instant, sleep, timeout_at},
+};
+
+use crate::store::StoreError;
+
+/// The database when the URI names none.
+const DATABASE: &str = "ticketboss";
+
+/// Connections per server. Commits need one per active event; the rest serves reads. The driver's default of 10 is soon
+/// used up by readers during a sale.
+const POOL_MAX: u32 = 64;
+
+/// Connections kept open, so that a sale does not begin with handshakes.
+const POOL_MIN: u32 = 4;
+
+/// How long to look for a primary before a try is given up. The driver's default of 30 s is longer than any request
+/// lives; callers try again until their own deadline.
+const SELECTION_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long to wait for a connection to open.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How often servers are asked how they are, beside what they tell by themselves.
+const HEARTBEAT: Duration = Duration::from_secs(2);
+
+/// The pause before a read is tried again.
+const READ_PAUSE: Duration = Duration::from_millis(25);
+
+/// What kind of deployment it is, as its `hello` tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// One server without a replica set: nothing survives its loss, and no majority can be asked for.
+    Standalone,
+    /// A replica set.
+    ReplicaSet,
+    /// A sharded cluster, reached through mongos.
+    Sharded,
+}
+
+/// How sure a read must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Concern {
+    /// The primary's newest state, which may roll back.
+    Local,
+    /// A state that a majority has and that lasts.
+    Majority,
+    /// A state that lasts and holds everything acknowledged before the read began.
+    Linearizable,
+}
+
+/// Why a command is not known to have been carried out.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(super) enum CommandError {
+    /// It was not carried out; it may work later.
+    #[error("{0}")]
+    NotDone(String),
+    /// It was not carried out; it will not work until somebody changes the deployment or the URI.
+    #[error("{0}")]
+    Forbidden(String),
+    /// The server understood it and will never do it.
+    #[error("{0}")]
+    Refused(String),
+    /// It may have been carried out, or may yet be.
+    #[error("{0}")]
+    Unclear(String),
+}
+
+impl CommandError {
+    fn is_passing(&self) -> bool {
+        matches!(self, Self::NotDone(_) | Self::Unclear(_))
+    }
+}
+
+impl From<CommandError> for StoreError {
+    fn from(error: CommandError) -> Self {
+        match error {
+            CommandError::NotDone(why) | CommandError::Unclear(why) => Self::Unavailable(why),
+            CommandError::Forbidden(why) => Self::Misconfigured(why),
+            CommandError::Refused(why) => Self::Unreadable(why),
+        }
+    }
+}
+
+/// A client for one database of one deployment.
+#[derive(Debug)]
+pub(super) struct Deployment {
+    client: Client,
+    database: Database,
+    kind: OnceCell<Kind>,
+    /// The deployment's logical time after the last write that a majority acknowledged to this process, or the last read
+    /// that proved what a majority has.
+    acknowledged: Mutex<Option<Timestamp>>,
+}
+
+impl Deployment {
+    /// A client for the deployment at `uri`. No server needs to be reachable yet.
+    ///
+    /// What the URI says about pool and timeouts stands; what it leaves open is set to what suits a hot event.
+    pub(super) async fn connect(uri: &str) -> Result<Self, StoreError> {
+        let misconfigured = |why: Error| StoreError::Misconfigured(format!("MONGO_URI: {}", describe(&why)));
+        let mut options = ClientOptions::parse(uri).await.map_err(misconfigured)?;
+        options.app_name.get_or_insert_with(|| "ticketboss".to_owned());
+        options.max_pool_size.get_or_insert(POOL_MAX);
+        options.min_pool_size.get_or_insert(POOL_MIN);
+        options.server_selection_timeout.get_or_insert(SELECTION_TIMEOUT);
+        options.connect_timeout.get_or_insert(CONNECT_TIMEOUT);
+        options.heartbeat_freq.get_or_insert(HEARTBEAT);
+        // A retryable write makes the server keep a copy of the whole event document for each commit. Deciding again
+        // after an unclear outcome does the same job.
+        options.retry_writes = Some(false);
+        options.retry_reads = Some(false);
+        if let Some(name) = &options.default_database
+            && (name.len() > 63 || name.contains(['/', '\\', '.', ' ', '"', '$', '*', '<', '>', ':', '|', '?']))
+        {
+            let why = format!("MONGO_URI: {name:?} cannot be the name of a database; choose one of letters and digits");
+            return Err(StoreError::Misconfigured(why));
+        }
+        let client = Client::with_options(options).map_err(misconfigured)?;
+        let database = client.default_database().unwrap_or_else(|| client.database(DATABASE));
+        Ok(Self { client, database, kind: OnceCell::new(), acknowledged: Mutex::new(None) })
+    }
+
+    /// What kind of deployment it is; asked once.
+    pub(super) async fn kind(&self, deadline: Instant) -> Result<Kind, CommandError> {
+        if let Some(kind) = self.kind.get() {
+            return Ok(*kind);
+        }
+        let kind = self.kind.get_or_try_init(|| async {
+            let hello = self.hello(deadline).await?;
+            if hello.get_bool("isreplicaset").unwrap_or(false) {
+                return Err(CommandError::NotDone("the replica set is not initiated yet".to_owned()));
+            }
+            let kind = match (hello.get_str("msg"), hello.get_str("setName")) {
+                (Ok("isdbgrid"), _) => Kind::Sharded,
+                (_, Ok(_)) => Kind::ReplicaSet,
+                _ => Kind::Standalone,
+            };
+            Ok(kind)
+        });
+        // Whoever asks first may have more patience than we have.
+        let too_late = || CommandError::NotDone("the deployment did not answer in time".to_owned());
+        timeout_at(deadline, kind).await.map_err(|_| too_late())?.copied()
+    }
+
+    /// Whether the replica set has a node that votes and keeps no data.
+    pub(super) async fn has_arbiter(&self, deadline: Instant) -> Result<bool, CommandError> {
+        let hello = self.hello(deadline).await?;
+        Ok(hello.get_array("arbiters").is_ok_and(|arbiters| !arbiters.is_empty()))
+    }
+
+    /// The primary's `hello`.
+    pub(super) async fn hello(&self, deadline: Instant) -> Result<Document, CommandError> {
+        self.run(rawdoc! { "hello": 1 }, deadline).await
+    }
+
+    /// Sends a write, to be acknowledged by a majority with its journal, and returns the whole reply.
+    ///
+    /// # Errors
+    /// `Unclear` also when the write was made but a majority did not acknowledge it in time.
+    pub(super) async fn write(&self, mut command: RawDocumentBuf, deadline: Instant) -> Result<Document, CommandError> {
+        let patience = milliseconds_until(deadline)?;
+        command.append(cstr!("writeConcern"), rawdoc! { "w": "majority", "j": true, "wtimeout": patience });
+        command.append(cstr!("maxTimeMS"), patience);
+        let reply = self.run(command, deadline).await?;
+        if let Ok(error) = reply.get_document("writeConcernError") {
+            return Err(CommandError::Unclear(format!(
+                "a majority of the nodes did not acknowledge the write on their disks: {}",
+                error.get_str("errmsg").unwrap_or("no reason given")
+            )));
+        }
+        self.note_acknowledged(&reply);
+        Ok(reply)
+    }
+
+    /// Sends a query and returns its one batch of documents. A query that fails in passing is sent again until the
+    /// deadline, so that readers live through a failover.
+    pub(super) async fn read(
+        &self,
+        command: RawDocumentBuf,
+        concern: Concern,
+        deadline: Instant,
+    ) -> Result<Vec<Document>, CommandError> {
+        loop {
+            match self.try_read(command.clone(), concern, deadline).await {
+                Ok(reply) => {
+                    if concern == Concern::Linearizable {
+                        self.note_acknowledged(&reply);
+                    }
+                    return first_batch(reply);
+                }
+                Err(error) if error.is_passing() && Instant::now() + READ_PAUSE < deadline => sleep(READ_PAUSE).await,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn try_read(
+        &self,
+        mut command: RawDocumentBuf,
+        concern: Concern,
+        deadline: Instant,
+    ) -> Result<Document, CommandError> {
+        let mut read_concern = RawDocumentBuf::new();
+        match (self.kind(deadline).await?, concern) {
+            (Kind::Standalone, _) | (_, Concern::Local) => read_concern.append(cstr!("level"), "local"),
+            (_, Concern::Linearizable) => read_concern.append(cstr!("level"), "linearizable"),
+            (_, Concern::Majority) => {
+                read_concern.append(cstr!("level"), "majority");
+                // After a failover the new primary's majority snapshot may lag behind what the old one acknowledged.
+                if let Some(time) = *self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner) {
+                    read_concern.append(cstr!("afterClusterTime"), time);
+                }
+            }
+        }
+        command.append(cstr!("readConcern"), read_concern);
+        command.append(cstr!("maxTimeMS"), milliseconds_until(deadline)?);
+        self.run(command, deadline).await
+    }
+
+    fn note_acknowledged(&self, reply: &Document) {
+        if let Ok(time) = reply.get_timestamp("operationTime") {
+            let mut acknowledged = self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner);
+            if acknowledged.is_none_or(|before| before < time) {
+                *acknowledged = Some(time);
+            }
+        }
+    }
+
+    /// Sends any command to the primary. The reply may hold write errors or a write concern error.
+    pub(super) async fn run(&self, command: RawDocumentBuf, deadline: Instant) -> Result<Document, CommandError> {
+        match timeout_at(deadline, self.database.run_raw_command(command)).await {
+            Ok(Ok(reply)) => Ok(reply),
+            Ok(Err(error)) => Err(classify(&error)),
+            Err(_) => Err(CommandError::Unclear("no answer in time".to_owned())),
+        }
+    }
+
+    /// Ends all connections. The driver's background work must end before the runtime does.
+    pub(super) async fn shutdown(&self) {
+        self.client.clone().shutdown().immediate(true).await;
+    }
+}
+
+/// Most of the time left, as milliseconds, for the server's own limits: it should give up a little before we do, since its
+/// answer says what the matter is.
+fn milliseconds_until(deadline: Instant) -> Result<i64, CommandError> {
+    let left = deadline.saturating_duration_since(Instant::now()).as_millis();
+    match i64::try_from(left * 9 / 10) {
+        Ok(left @ 1..) => Ok(left),
+        _ => Err(CommandError::NotDone("no time is left".to_owned())),
+    }
+}
+
+fn first_batch(mut reply: Document) -> Result<Vec<Document>, CommandError> {
+    let unexpected = || CommandError::Refused("a query's reply is not one whole batch".to_owned());
+    let cursor = reply.get_document_mut("cursor").map_err(|_| unexpected())?;
+    if cursor.get_i64("id").unwrap_or_default() != 0 {
+        return Err(unexpected());
+    }
+    let Some(bson::Bson::Array(batch)) = cursor.remove("firstBatch") else { return Err(unexpected()) };
+    let document = |item| match item {
+        bson::Bson::Document(document) => Ok(document),
+        _ => Err(unexpected()),
+    };
+    batch.into_iter().map(document).collect()
+}
+
+/// What an error says about the command. Codes: MongoDB's `error_codes.yml`.
+fn classify(error: &Error) -> CommandError {
+    let why = describe(error);
+    match error.kind.as_ref() {
+        ErrorKind::Command(command) => match command.code {
+            // Not the primary (any more): refused before anything was done.
+            10058 | 10107 | 13435 | 13436 => CommandError::NotDone(why),
+            // Unauthorized, authentication failed, no such role.
+            13 | 18 | 31 | 8000 => CommandError::Forbidden(why),
+            // Bad value, failed to parse, type mismatch, not viable path, invalid options, command not found, document
+            // validation failed, unsupported command, document too large (three ways).
+            2 | 9 | 14 | 28 | 59 | 72 | 115 | 121 | 10334 | 17419 | 17420 => CommandError::Refused(why),
+            _ => CommandError::Unclear(why),
+        },
+        ErrorKind::Authentication { .. } => CommandError::Forbidden(why),
+        // The command never left this process.
+        ErrorKind::ServerSelection { .. }
+        | ErrorKind::ConnectionPoolCleared { .. }
+        | ErrorKind::DnsResolve { .. }
+        | ErrorKind::InvalidTlsConfig { .. }
+        | ErrorKind::IncompatibleServer { .. }
+        | ErrorKind::Shutdown => CommandError::NotDone(why),
+        ErrorKind::InvalidArgument { .. } | ErrorKind::BsonSerialization(_) => CommandError::Refused(why),
+        _ => CommandError::Unclear(why),
+    }
+}
+
+/// One line about an error, without the connection string.
+fn describe(error: &Error) -> String {
+    match error.kind.as_ref() {
+        ErrorKind::Command(command) => format!("{} ({}, code {})", command.message, command.code_name, command.code),
+        // The driver's message goes on with all it knows of each server, over many lines' worth.
+        ErrorKind::ServerSelection { message, .. } => {
+            let hint = if message.contains("AuthenticationFailed") || message.contains("Authentication failed") {
+                "authentication failed: the user or the password in MONGO_URI is refused"
+            } else if message.contains("ReplicaSetNoPrimary") {
+                "the replica set that MONGO_URI names has no primary that answers; check its name and its nodes"
+            } else {
+                "no server that MONGO_URI names answers; check its hosts and the network"
+            };
+            hint.to_owned()
+        }
+        kind => kind.to_string().lines().next().unwrap_or_default().to_owned(),
+    }
+}
+
+/// What a reply says about one statement of a bulk write that was not done.
+#[derive(Debug)]
+pub(super) struct WriteError {
+    /// Which statement, counted from 0.
+    pub(super) index: usize,
+    /// The server's error code.
+    pub(super) code: i32,
+    /// The server's words.
+    pub(super) message: String,
+}
+
+/// A reply's write errors.
+///
+/// # Errors
+/// `Unclear` when one cannot be read: a statement of which nothing is known must not count as done.
+pub(super) fn write_errors(reply: &Document) -> Result<Vec<WriteError>, CommandError> {
+    let read = |error: &bson::Bson| {
+        let error = error.as_document()?;
+        Some(WriteError {
+            index: usize::try_from(error.get_i32("index").ok()?).ok()?,
+            code: error.get_i32("code").ok()?,
+            message: error.get_str("errmsg").unwrap_or("no reason given").to_owned(),
+        })
+    };
+    let Ok(errors) = reply.get_array("writeErrors") else { return Ok(Vec::new()) };
+    let errors: Option<Vec<_>> = errors.iter().map(read).collect();
+    errors.ok_or_else(|| CommandError::Unclear("the server's write errors cannot be read".to_owned()))
+}

@@ -1,0 +1,70 @@
+//! Settling against another settler that is slower, on a real server.
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::*;
+use crate::{
+    domain::{Operation, OperationId, OperationKind, PartnerId, Reservation, ReservationId, SeatCount, Status},
+    ids,
+};
+
+#[path = "../../../tests/support/mongod/mod.rs"]
+mod mongod;
+
+/// Reservations in one bulk write; enough for two of them to overlap.
+const RESERVATIONS_IN_ROUND: usize = 500;
+
+/// Without the second update of [`Settler::update`] older states are left standing in about half of the rounds.
+const ROUNDS: usize = 40;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_state_that_arrives_late_never_replaces_a_newer_one() {
+    let uri = mongod::shared::one_node().await.uri(&mongod::shared::unique_db("settler"));
+    let deployment = Arc::new(Deployment::connect(&uri).await.expect("a good connection string"));
+    super::super::schema::prepare(&deployment, Instant::now() + PATIENCE).await.expect("a fresh database");
+    let settler = Settler { deployment: deployment.clone(), journals: Arc::default(), unreadable: Mutex::default() };
+
+    for _ in 0..ROUNDS {
+        let event_id = EventId::parse(&format!("show-{}", ids::request())).expect("a good id");
+        let uuids: Vec<Uuid> = (0..RESERVATIONS_IN_ROUND).map(|_| ids::reservation()).collect();
+        let made: Vec<Entry> = uuids.iter().map(|uuid| entry(&event_id, *uuid, Status::Confirmed)).collect();
+        let cancelled: Vec<Entry> = uuids.iter().map(|uuid| entry(&event_id, *uuid, Status::Cancelled)).collect();
+        let (made, cancelled): (Vec<_>, Vec<_>) = (made.iter().collect(), cancelled.iter().collect());
+
+        let (inserted, updated) = tokio::join!(settler.insert(&made), settler.update(&cancelled));
+        assert!(inserted.expect("inserted").is_empty() && updated.expect("updated").is_empty());
+
+        let count = rawdoc! {
+            "find": RESERVATIONS,
+            "filter": { "eventId": event_id.as_str(), "status": "cancelled" },
+            "batchSize": 1 + i64::try_from(RESERVATIONS_IN_ROUND).expect("a small number"),
+        };
+        let found = deployment.read(count, Concern::Majority, Instant::now() + PATIENCE).await.expect("found");
+        assert_eq!(found.len(), RESERVATIONS_IN_ROUND, "acknowledged cancellations were lost");
+    }
+    deployment.shutdown().await;
+}
+
+fn entry(event_id: &EventId, uuid: Uuid, status: Status) -> Entry {
+    let version = if status == Status::Confirmed { Version(1) } else { Version(2) };
+    let operation = Operation {
+        id: OperationId::Minted(uuid),
+        kind: OperationKind::Reserve,
+        version: Version(1),
+        status: Status::Confirmed,
+    };
+    let reservation = Arc::new(Reservation {
+        id: ReservationId { event_id: event_id.clone(), uuid },
+        partner_id: PartnerId::parse("acme").expect("a good partner"),
+        seats: SeatCount::parse(1, 1).expect("a good count"),
+        status,
+        version,
+        created_version: Version(1),
+        created_at: Timestamp::UNIX_EPOCH,
+        fingerprint: None,
+        operations: vec![operation],
+    });
+    let raw = ReservationDocument::raw(&reservation).expect("a reservation has a document");
+    Entry { reservation, raw }
+}

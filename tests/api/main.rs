@@ -1,0 +1,20 @@
+//! The whole service as its users meet it: the real binary, real sockets, real mongods.
+//!
+//! - [`contract`]: what partners rely on, route by route; [`hostile`]: what no partner should send
+//! - [`crowds`], [`processes`]: many at once, in one process and in several
+//! - [`crashes`], [`failovers`], [`outages`]: servers and stores that die and come back
+//! - [`lifecycle`]: starting and stopping
+//! - [`harness`]: the ground that all of it stands on
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod contract;
+mod crashes;
+mod crowds;
+mod failovers;
+mod harness;
+mod hostile;
+mod lifecycle;
+mod outages;
+mod processes;

@@ -1,0 +1,135 @@
+//! A MongoDB that is gone, and comes back.
+
+use std::time::{Duration, Instant};
+
+use crate::support::{
+    client::{Answer, Client},
+    heavy,
+    mongod::{process::POLL, replica_set::ReplicaSet},
+    server::{Launch, Server},
+    store::{EVENT, Store, drop_database},
+};
+
+/// What the servers here are told to take at most for one request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long the last probe's answer may be repeated, and the next one may take.
+const NOTICED_WITHIN: Duration = Duration::from_secs(2);
+/// How much later than that an answer may be here, on a small and busy machine.
+const SLACK: Duration = Duration::from_millis(700);
+/// How long after the set has a primary again the service may take to work again.
+const RECOVERED_WITHIN: Duration = Duration::from_secs(5);
+
+#[tokio::test]
+async fn a_store_that_dies_and_comes_back_needs_no_restart() {
+    let _room = heavy().await;
+    let set = ReplicaSet::start(3).await;
+    let server = start(&set).await;
+    let client = server.client();
+    let before = client.post_reservation("acme", 2).await.expect(201);
+
+    for node in 0..set.len() {
+        set.kill(node);
+    }
+    expect_outage(&client, before.id()).await;
+    for node in 0..set.len() {
+        set.restart(node).await;
+    }
+    expect_recovery(&set, &client).await;
+    assert_eq!(client.reservation(before.id()).await.expect(200).json(), before.json());
+
+    for node in 0..set.len() {
+        set.pause(node);
+    }
+    expect_outage(&client, before.id()).await;
+    for node in 0..set.len() {
+        set.resume(node);
+    }
+    expect_recovery(&set, &client).await;
+}
+
+#[tokio::test]
+async fn a_server_may_start_before_its_store() {
+    let _room = heavy().await;
+    let set = ReplicaSet::start(3).await;
+    for node in 0..set.len() {
+        set.kill(node);
+    }
+    let server = start(&set).await;
+    let client = server.client();
+    expect_outage(&client, &format!("{EVENT}.0198a3b2-7c1d-7def-8123-456789abcdef")).await;
+    for node in 0..set.len() {
+        set.restart(node).await;
+    }
+    expect_recovery(&set, &client).await;
+    assert_eq!(client.summary().await.expect(200).number("totalSeats"), 500);
+}
+
+#[tokio::test]
+async fn a_server_whose_event_is_gone_is_not_ready() {
+    let store = Store::mongo("emptied").await;
+    let Store::Mongo(uri) = &store else { unreachable!("a MongoDB was asked for") };
+    let server = Launch::on(&store).start().await;
+    let client = server.client();
+    client.readyz().await.expect(200);
+    drop_database(uri).await;
+    client.readyz().await.expect_problem(503, "store-unavailable");
+    client.post_reservation("acme", 1).await.expect_problem(503, "store-unavailable");
+    client.health().await.expect(200);
+}
+
+async fn start(set: &ReplicaSet) -> Server {
+    let store = Store::Mongo(set.uri("outage"));
+    Launch::on(&store).set("REQUEST_TIMEOUT_MS", &REQUEST_TIMEOUT.as_millis().to_string()).start().await
+}
+
+/// Everything that needs the store is refused in time, several times over; what needs none goes on.
+async fn expect_outage(client: &Client, id: &str) {
+    let started = Instant::now();
+    while client.readyz().await.status == 200 {
+        assert!(started.elapsed() < NOTICED_WITHIN, "ready without a store for {NOTICED_WITHIN:?}");
+        tokio::time::sleep(POLL).await;
+    }
+    for round in 0..3 {
+        let started = Instant::now();
+        let (write, cancel, summary, shown, ready) = tokio::join!(
+            client.post_reservation("acme", 1),
+            client.delete(id),
+            client.summary(),
+            client.reservation(id),
+            client.readyz(),
+        );
+        let took = started.elapsed();
+        assert!(took < REQUEST_TIMEOUT + SLACK, "round {round}: the answers took {took:?}");
+        for read in [summary, shown, ready] {
+            expect_try_again(read, &["store-unavailable"]);
+        }
+        // A write that was under way when the store went may have been made, and one that waited behind it was not.
+        for write in [write, cancel] {
+            expect_try_again(write, &["store-unavailable", "outcome-unknown", "overloaded"]);
+        }
+        let started = Instant::now();
+        client.health().await.expect(200);
+        assert!(started.elapsed() < SLACK, "/health must not wait for the store");
+    }
+}
+
+fn expect_try_again(answer: Answer, codes: &[&str]) {
+    let code = codes.iter().find(|code| **code == answer.code()).unwrap_or(&codes[0]);
+    let answer = answer.expect_problem(503, code);
+    assert!(answer.header("retry-after").is_some(), "{answer}");
+}
+
+async fn expect_recovery(set: &ReplicaSet, client: &Client) {
+    set.wait_primary().await;
+    let started = Instant::now();
+    loop {
+        let (ready, write) = (client.readyz().await, client.post_reservation("acme", 1).await);
+        if ready.status == 200 && write.status == 201 {
+            break;
+        }
+        let passed = started.elapsed();
+        assert!(passed < RECOVERED_WITHIN, "after {passed:?}: {ready}, {write}");
+        tokio::time::sleep(POLL).await;
+    }
+    client.summary().await.expect(200);
+}

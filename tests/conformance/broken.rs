@@ -1,0 +1,97 @@
+//! No check is idle: each one fails on every store that breaks its rule in one of the ways named here, and passes on the
+//! same wrapper without a fault.
+
+use std::{collections::HashSet, sync::Arc};
+
+use ticketboss::store::EventStore;
+
+use crate::{
+    checks::{CHECKS, verdict},
+    embedded,
+    fault::{Broken, Fault},
+};
+
+/// Which faults each check must find.
+const BREAKERS: &[(&str, &[Fault])] = &[
+    ("creating_again_changes_nothing", &[Fault::AlwaysCreates, Fault::OverwritesOnCreate]),
+    ("creating_never_overwrites_what_was_committed", &[Fault::OverwritesOnCreate]),
+    ("of_concurrent_creations_exactly_one_creates", &[Fault::AlwaysCreates]),
+    ("an_unknown_event_is_absent", &[Fault::InventsEvents, Fault::AlwaysProves]),
+    ("an_event_round_trips", &[Fault::LosesSalt]),
+    ("a_commit_applies_at_its_base", &[Fault::AcknowledgesWithoutWriting, Fault::LoadsStale, Fault::ReadsEventStale]),
+    (
+        "a_commit_on_an_old_version_changes_nothing",
+        &[Fault::IgnoresBase, Fault::AcknowledgesConflicts, Fault::WritesReservationsOnConflict],
+    ),
+    (
+        "a_commit_under_a_wrong_head_changes_nothing",
+        &[Fault::IgnoresHead, Fault::IgnoresBase, Fault::WritesReservationsOnConflict],
+    ),
+    ("a_commit_given_again_changes_nothing", &[Fault::IgnoresBase, Fault::AcknowledgesConflicts]),
+    (
+        "a_commit_without_changes_shuts_out_what_was_sent_on_its_base",
+        &[Fault::IgnoresHead, Fault::IgnoresBase, Fault::AcknowledgesWithoutWriting, Fault::AcknowledgesConflicts],
+    ),
+    (
+        "of_concurrent_commits_on_one_base_exactly_one_applies",
+        &[Fault::IgnoresBase, Fault::AcknowledgesConflicts, Fault::WritesReservationsOnConflict],
+    ),
+    ("no_commit_is_lost_among_competitors", &[Fault::IgnoresBase, Fault::AcknowledgesConflicts, Fault::LoadsStale]),
+    ("an_event_and_its_reservations_change_together", &[Fault::TearsCommits]),
+    ("a_thousand_reservations_commit_at_once", &[Fault::RefusesLargeBatches, Fault::LosesAReservation]),
+    ("sums_that_are_wrong_are_refused", &[Fault::TakesWrongSums]),
+    ("events_do_not_touch_each_other", &[Fault::SharesUuids]),
+    ("facts_show_a_commit_at_once", &[Fault::LosesAReservation, Fault::AcknowledgesWithoutWriting]),
+    ("facts_show_a_commit_to_whoever_loads", &[Fault::LosesAReservation, Fault::LoadsStale]),
+    ("facts_leave_out_what_does_not_exist", &[Fault::FactsInvented]),
+    ("facts_are_never_newer_than_their_snapshot", &[Fault::FactsTooNew]),
+    (
+        "a_cancelled_reservation_is_seen_in_its_last_state",
+        &[Fault::LosesCancels, Fault::FactsStale, Fault::ReadsReservationStale],
+    ),
+    ("a_reservation_cancelled_in_the_batch_that_made_it_is_seen_cancelled", &[Fault::WritesFirstState]),
+    (
+        "proof_holds_only_at_the_current_base",
+        &[Fault::AlwaysProves, Fault::NeverProves, Fault::ProvesByVersion, Fault::ProvesByHead],
+    ),
+    ("every_acknowledged_commit_is_read", &[Fault::ReadsEventStale, Fault::ReadsReservationStale]),
+    ("a_passed_deadline_is_an_error_at_once", &[Fault::IgnoresDeadlines]),
+    ("the_store_is_ready", &[Fault::NeverReady]),
+    (
+        "a_reservation_round_trips",
+        &[Fault::CoarseTime, Fault::LosesFingerprints, Fault::ForgetsOperations, Fault::ConfusesKeys],
+    ),
+    ("keys_and_minted_ids_stay_apart", &[Fault::ConfusesKeys]),
+    ("awkward_strings_survive", &[Fault::ManglesDollars, Fault::ManglesUnicode, Fault::ManglesKeys]),
+    ("time_comes_in_whole_milliseconds", &[Fault::FineTime]),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_check_fails_on_every_store_that_breaks_its_rule() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let sound: Arc<dyn EventStore> = Arc::new(embedded(&dir));
+    let mut faults = Vec::new();
+    for (name, check) in CHECKS {
+        if let Err(finding) = verdict(&Broken::new(&sound, Fault::None), *check).await {
+            faults.push(format!("{name} fails on a sound store: {finding}"));
+        }
+        let breakers = BREAKERS.iter().find(|(of, _)| of == name).map_or(&[][..], |(_, breakers)| breakers);
+        if breakers.is_empty() {
+            faults.push(format!("{name} was never seen to fail"));
+        }
+        for fault in breakers {
+            if verdict(&Broken::new(&sound, *fault), *check).await.is_ok() {
+                faults.push(format!("{name} passes on a store with the fault {fault:?}"));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn every_breaker_is_for_a_check() {
+    let checks: HashSet<_> = CHECKS.iter().map(|(name, _)| *name).collect();
+    let broken: HashSet<_> = BREAKERS.iter().map(|(name, _)| *name).collect();
+    assert_eq!(checks, broken);
+    assert_eq!(checks.len(), CHECKS.len(), "each check has a name of its own");
+}

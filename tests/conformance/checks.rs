@@ -1,0 +1,76 @@
+//! The suite: every check by its name, and how they are run.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use ticketboss::store::EventStore;
+use tokio::time::timeout;
+
+use crate::show::Verdict;
+
+mod committing;
+mod creating;
+mod lasting;
+mod reading;
+
+/// A check: it works on fresh events of the store, and says which rule the store breaks.
+pub(crate) type Check = fn(&dyn EventStore) -> BoxFuture<'_, Verdict>;
+
+/// How long one check may take. A store that hangs fails it.
+const CHECK_TIMEOUT: Duration = Duration::from_mins(1);
+
+macro_rules! checks {
+    ($($room:ident::$name:ident,)+) => {
+        &[$((stringify!($name), |store| Box::pin($room::$name(store)))),+]
+    };
+}
+
+/// Every check that a store must pass.
+pub(crate) const CHECKS: &[(&str, Check)] = checks![
+    creating::creating_again_changes_nothing,
+    creating::creating_never_overwrites_what_was_committed,
+    creating::of_concurrent_creations_exactly_one_creates,
+    creating::an_unknown_event_is_absent,
+    creating::an_event_round_trips,
+    committing::a_commit_applies_at_its_base,
+    committing::a_commit_on_an_old_version_changes_nothing,
+    committing::a_commit_under_a_wrong_head_changes_nothing,
+    committing::a_commit_given_again_changes_nothing,
+    committing::a_commit_without_changes_shuts_out_what_was_sent_on_its_base,
+    committing::of_concurrent_commits_on_one_base_exactly_one_applies,
+    committing::no_commit_is_lost_among_competitors,
+    committing::an_event_and_its_reservations_change_together,
+    committing::a_thousand_reservations_commit_at_once,
+    committing::sums_that_are_wrong_are_refused,
+    committing::events_do_not_touch_each_other,
+    reading::facts_show_a_commit_at_once,
+    reading::facts_show_a_commit_to_whoever_loads,
+    reading::facts_leave_out_what_does_not_exist,
+    reading::facts_are_never_newer_than_their_snapshot,
+    reading::a_cancelled_reservation_is_seen_in_its_last_state,
+    reading::a_reservation_cancelled_in_the_batch_that_made_it_is_seen_cancelled,
+    reading::proof_holds_only_at_the_current_base,
+    reading::every_acknowledged_commit_is_read,
+    reading::a_passed_deadline_is_an_error_at_once,
+    reading::the_store_is_ready,
+    lasting::a_reservation_round_trips,
+    lasting::keys_and_minted_ids_stay_apart,
+    lasting::awkward_strings_survive,
+    lasting::time_comes_in_whole_milliseconds,
+];
+
+/// Runs every check on `store`, and fails with all findings.
+pub(crate) async fn run(store: &dyn EventStore) {
+    let mut findings = Vec::new();
+    for (name, check) in CHECKS {
+        if let Err(finding) = verdict(store, *check).await {
+            findings.push(format!("{name}: {finding}"));
+        }
+    }
+    assert!(findings.is_empty(), "the store breaks its contract:\n{}", findings.join("\n"));
+}
+
+/// Runs one check.
+pub(crate) async fn verdict(store: &dyn EventStore, check: Check) -> Verdict {
+    timeout(CHECK_TIMEOUT, check(store)).await.unwrap_or_else(|_| Err(format!("it hangs for {CHECK_TIMEOUT:?}")))
+}

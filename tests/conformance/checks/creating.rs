@@ -1,0 +1,76 @@
+//! How an event begins.
+
+use futures_util::future::join_all;
+use ticketboss::{
+    domain::{Event, EventName, IdSalt, ReservationId, Version},
+    ids,
+    store::{Base, Creation, EventStore},
+};
+
+use crate::show::{OrFinding, Show, Verdict, ensure, ensure_eq, head, new_event, reserve, soon};
+
+pub(super) async fn creating_again_changes_nothing(store: &dyn EventStore) -> Verdict {
+    let (show, before) = Show::open(store, 10).await?;
+    let mut other = Event { id: show.id.clone(), ..new_event(99) };
+    other.name = EventName::parse("Another show").expect("a name");
+    ensure_eq!(store.create(&other, head(), soon()).await.or_finding("create")?, Creation::Existed, "creating again");
+    let after = show.load().await?;
+    ensure_eq!((after.event, after.head), (before.event, before.head), "the event after it was created again");
+    Ok(())
+}
+
+pub(super) async fn creating_never_overwrites_what_was_committed(store: &dyn EventStore) -> Verdict {
+    let (show, before) = Show::open(store, 10).await?;
+    let (committed, _) = show.commit(&before, &[reserve(3)]).await?;
+    let again = store.create(&before.event, before.head, soon()).await.or_finding("create")?;
+    ensure_eq!(again, Creation::Existed, "creating again");
+    let after = show.load().await?;
+    ensure_eq!((after.event, after.head), (committed.event, committed.head), "the event after it was created again");
+    Ok(())
+}
+
+pub(super) async fn of_concurrent_creations_exactly_one_creates(store: &dyn EventStore) -> Verdict {
+    let event = new_event(10);
+    let heads: Vec<_> = (0..12).map(|_| head()).collect();
+    let creations = join_all(heads.iter().map(|head| store.create(&event, *head, soon()))).await;
+    let mut created = Vec::new();
+    for (head, creation) in heads.iter().zip(creations) {
+        if creation.or_finding("create")? == Creation::Created {
+            created.push(*head);
+        }
+    }
+    let loaded = Show { store, id: event.id.clone() }.load().await?;
+    ensure_eq!(created, [loaded.head], "the heads of those who were told that they created it");
+    Ok(())
+}
+
+pub(super) async fn an_unknown_event_is_absent(store: &dyn EventStore) -> Verdict {
+    let id = new_event(1).id;
+    ensure!(store.load(&id, soon()).await.or_finding("load")?.is_none(), "an unknown event was loaded");
+    ensure!(store.event(&id, soon()).await.or_finding("event")?.is_none(), "an unknown event was read");
+    let reservation = ReservationId { event_id: id.clone(), uuid: ids::reservation() };
+    let read = store.reservation(&reservation, soon()).await.or_finding("reservation")?;
+    ensure_eq!(read, None, "a reservation of an unknown event");
+    let base = Base { version: Version::INITIAL, head: head() };
+    ensure!(!store.prove(&id, base, soon()).await.or_finding("prove")?, "an unknown event was proved");
+    Ok(())
+}
+
+pub(super) async fn an_event_round_trips(store: &dyn EventStore) -> Verdict {
+    let names = ["Node.js Meet-up", "$set", "a.b", "“Ünïcødé” 🎟 \u{202e}", &"é".repeat(200)];
+    for (name, seats) in names.into_iter().zip([1, 500, i32::MAX.unsigned_abs(), i32::MAX.unsigned_abs() + 1, u32::MAX])
+    {
+        let salt = IdSalt(std::array::from_fn(|index| if index % 2 == 0 { 0xff } else { 0 }));
+        let event = Event { name: EventName::parse(name).expect("a name"), id_salt: salt, ..new_event(seats) };
+        let first = head();
+        store.create(&event, first, soon()).await.or_finding("create")?;
+        let show = Show { store, id: event.id.clone() };
+        let loaded = show.load().await?;
+        ensure_eq!((&loaded.event, loaded.head), (&event, first), "a new event");
+        ensure!(loaded.event.id_salt == salt, "the salt of a new event is another one");
+        let (after, decision) = show.commit(&loaded, &[reserve(seats)]).await?;
+        ensure_eq!(after.event, decision.event, "an event without a free seat");
+        ensure_eq!(show.event().await?, decision.event, "the same event, read again");
+    }
+    Ok(())
+}

@@ -1,0 +1,157 @@
+//! A store that fails as it is told: a wrapper around the embedded store, for what no healthy store shows on demand.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use ticketboss::{
+    domain::{Decision, Event, EventId, Facts, Head, Reservation, ReservationId},
+    store::{Base, CommitError, Creation, EventStore, FactsError, Snapshot, StoreError, embedded::EmbeddedStore},
+};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    time::Instant,
+};
+use uuid::Uuid;
+
+/// What becomes of one commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// Nothing happens to it.
+    Untouched,
+    /// It is applied, and nobody is told.
+    AppliedUnclear,
+    /// It is lost, and nobody is told.
+    LostUnclear,
+    /// Nobody is told, and it is applied when the test lets it land.
+    LandsLater,
+    /// Another process was first: the base is gone.
+    Conflict,
+    /// The store refuses what it carries whenever that includes the partner "poison".
+    RefusesPoison,
+}
+
+/// The embedded store, with one fate for each commit in turn; commits without one are left alone.
+pub(crate) struct FaultyStore {
+    inner: Arc<EmbeddedStore>,
+    fates: Mutex<VecDeque<Fate>>,
+    later: Mutex<Vec<(Snapshot, Decision, Head)>>,
+    /// A commit takes one permit before it begins, when there is a gate.
+    gate: Option<Semaphore>,
+    /// How many changes each commit that began had.
+    begun: mpsc::UnboundedSender<usize>,
+}
+
+impl FaultyStore {
+    /// A store on which commits meet `fates`, and a receiver that hears the size of each commit as it begins.
+    pub(crate) fn new(inner: EmbeddedStore, fates: &[Fate]) -> (Self, mpsc::UnboundedReceiver<usize>) {
+        let (begun, heard) = mpsc::unbounded_channel();
+        let fates = Mutex::new(fates.iter().copied().collect());
+        (Self { inner: Arc::new(inner), fates, later: Mutex::default(), gate: None, begun }, heard)
+    }
+
+    /// The same, where each commit waits for [`FaultyStore::let_one_pass`].
+    pub(crate) fn gated(inner: EmbeddedStore) -> (Self, mpsc::UnboundedReceiver<usize>) {
+        let (store, heard) = Self::new(inner, &[]);
+        (Self { gate: Some(Semaphore::new(0)), ..store }, heard)
+    }
+
+    /// Adds a fate after those that are left.
+    pub(crate) fn add_fate(&self, fate: Fate) {
+        self.fates.lock().expect("the list of fates").push_back(fate);
+    }
+
+    /// Lets one waiting commit, or the next one, begin.
+    pub(crate) fn let_one_pass(&self) {
+        self.gate.as_ref().expect("a gated store").add_permits(1);
+    }
+
+    /// Lets the commits that were to land later land now; says which of them were applied.
+    pub(crate) async fn land(&self, deadline: Instant) -> Vec<bool> {
+        let later = std::mem::take(&mut *self.later.lock().expect("the list of late commits"));
+        let mut applied = Vec::new();
+        for (snapshot, decision, head) in later {
+            applied.push(self.inner.commit(&snapshot, &decision, head, deadline).await.is_ok());
+        }
+        applied
+    }
+}
+
+#[async_trait]
+impl EventStore for FaultyStore {
+    async fn commit(
+        &self,
+        snapshot: &Snapshot,
+        decision: &Decision,
+        head: Head,
+        deadline: Instant,
+    ) -> Result<Snapshot, CommitError> {
+        // The receiver may be gone when the test no longer counts.
+        let _ = self.begun.send(decision.changes.len());
+        if let Some(gate) = &self.gate {
+            gate.acquire().await.expect("the gate stays open").forget();
+        }
+        let fate = self.fates.lock().expect("the list of fates").pop_front();
+        let unclear = || Err(CommitError::Unclear("nobody knows".to_owned()));
+        match fate {
+            None | Some(Fate::Untouched) => self.inner.commit(snapshot, decision, head, deadline).await,
+            Some(Fate::AppliedUnclear) => {
+                self.inner.commit(snapshot, decision, head, deadline).await?;
+                unclear()
+            }
+            Some(Fate::LostUnclear) => unclear(),
+            Some(Fate::LandsLater) => {
+                let late = (snapshot.clone(), decision.clone(), head);
+                self.later.lock().expect("the list of late commits").push(late);
+                unclear()
+            }
+            Some(Fate::Conflict) => Err(CommitError::Conflict),
+            Some(Fate::RefusesPoison) => {
+                self.fates.lock().expect("the list of fates").push_front(Fate::RefusesPoison);
+                if decision.changes.iter().any(|change| change.reservation.partner_id.as_str() == "poison") {
+                    return Err(CommitError::Refused("poison".to_owned()));
+                }
+                self.inner.commit(snapshot, decision, head, deadline).await
+            }
+        }
+    }
+
+    async fn create(&self, event: &Event, head: Head, deadline: Instant) -> Result<Creation, StoreError> {
+        self.inner.create(event, head, deadline).await
+    }
+
+    async fn load(&self, event_id: &EventId, deadline: Instant) -> Result<Option<Snapshot>, StoreError> {
+        self.inner.load(event_id, deadline).await
+    }
+
+    async fn facts(&self, snapshot: &Snapshot, uuids: &[Uuid], deadline: Instant) -> Result<Facts, FactsError> {
+        self.inner.facts(snapshot, uuids, deadline).await
+    }
+
+    async fn prove(&self, event_id: &EventId, base: Base, deadline: Instant) -> Result<bool, StoreError> {
+        self.inner.prove(event_id, base, deadline).await
+    }
+
+    async fn event(&self, event_id: &EventId, deadline: Instant) -> Result<Option<Event>, StoreError> {
+        self.inner.event(event_id, deadline).await
+    }
+
+    async fn reservation(&self, id: &ReservationId, deadline: Instant) -> Result<Option<Arc<Reservation>>, StoreError> {
+        self.inner.reservation(id, deadline).await
+    }
+
+    fn now(&self) -> Timestamp {
+        self.inner.now()
+    }
+
+    async fn ready(&self, deadline: Instant) -> Result<(), StoreError> {
+        self.inner.ready(deadline).await
+    }
+
+    async fn close(&self, deadline: Instant) {
+        self.inner.close(deadline).await;
+    }
+}

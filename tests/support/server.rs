@@ -1,0 +1,209 @@
+//! The real server: the binary as it is shipped, as a process of its own, on a free port.
+
+use std::{
+    ffi::OsStr,
+    path::Path,
+    process::{Command, Stdio},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use super::{
+    client::Client,
+    log::Log,
+    mongod::{
+        node::{free_port, scratch},
+        process::Guarded,
+    },
+    store::Store,
+};
+
+/// How long a server may take until it listens.
+const START_PATIENCE: Duration = Duration::from_secs(30);
+/// How long a server may take to end when asked to; the service bounds itself by less.
+const STOP_PATIENCE: Duration = Duration::from_secs(30);
+/// How the start-up line names the address, whatever the log's format.
+const ADDRESS_MARK: &str = "http://127.0.0.1:";
+
+/// A server that is to be started: the store, and settings beside the defaults.
+pub(crate) struct Launch {
+    settings: Vec<(String, String)>,
+    port: u16,
+}
+
+/// A server process, which may be ended and started again. It dies with this value, and with the test's process.
+pub(crate) struct Server {
+    launch: Launch,
+    directory: TempDir,
+    /// All processes so far; the last is the current one.
+    runs: Mutex<Vec<Run>>,
+}
+
+struct Run {
+    process: Guarded,
+    log: Log,
+    /// Whether we ended it; one that ends by itself fails the test.
+    ended: bool,
+}
+
+/// How a process ended that was to end by itself.
+pub(crate) struct Ended {
+    /// The exit code; `None` when a signal ended it.
+    pub(crate) code: Option<i32>,
+    /// What it wrote to standard output.
+    pub(crate) stdout: String,
+    /// What it wrote to standard error.
+    pub(crate) stderr: String,
+}
+
+impl Launch {
+    /// A server on `store`, with default settings and any free port.
+    pub(crate) fn on(store: &Store) -> Self {
+        Self { settings: vec![store.setting()], port: 0 }
+    }
+
+    /// Sets one more variable of the server's environment, or changes one.
+    pub(crate) fn set(mut self, name: &str, value: &str) -> Self {
+        self.settings.retain(|(other, _)| other != name);
+        self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Uses a port outside the range that outgoing connections get theirs from, for servers that clients keep knocking
+    /// at while they are down; see [`free_port`].
+    pub(crate) fn fixed_port(mut self) -> Self {
+        self.port = free_port();
+        self
+    }
+
+    /// Starts it and waits until it listens.
+    pub(crate) async fn start(self) -> Server {
+        let mut server = Server { launch: self, directory: scratch("server"), runs: Mutex::default() };
+        server.launch.port = server.run().await;
+        server
+    }
+
+    /// Starts it, waits until it ends by itself, and says how that was.
+    pub(crate) async fn run_to_end(self, arguments: &[&str]) -> Ended {
+        let directory = scratch("server");
+        let mut process = self.spawn(directory.path(), arguments);
+        let (stdout, stderr) = logs(&mut process);
+        let status = process.wait(STOP_PATIENCE).await;
+        process.kill();
+        let status = status.unwrap_or_else(|| panic!("the server still runs after {STOP_PATIENCE:?}:\n{stderr}"));
+        let (stdout, stderr) = (stdout.whole().await, stderr.whole().await);
+        Ended { code: status.code(), stdout, stderr }
+    }
+
+    /// Starts the process in a directory without a `.env`, and with nothing in its environment but what it is given.
+    fn spawn(&self, directory: &Path, arguments: &[impl AsRef<OsStr>]) -> Guarded {
+        Guarded::spawn(Path::new(env!("CARGO_BIN_EXE_ticketboss")), None, |command: &mut Command| {
+            command.args(arguments).current_dir(directory).env_clear().env("PORT", self.port.to_string());
+            command.envs(self.settings.iter().map(|(name, value)| (name, value)));
+            command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        })
+    }
+}
+
+impl Server {
+    /// A client of this server, for the runtime that it is called on.
+    pub(crate) fn client(&self) -> Client {
+        Client::new(self.launch.port)
+    }
+
+    /// Kills it with SIGKILL.
+    pub(crate) fn kill(&self) {
+        self.current(|run| {
+            run.ended = true;
+            run.process.kill();
+        });
+    }
+
+    /// Asks it to end, by SIGTERM.
+    pub(crate) fn ask_to_end(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// Sends it a signal that ends it.
+    pub(crate) fn signal(&self, signal: Signal) {
+        self.current(|run| {
+            run.ended = true;
+            run.process.signal(signal);
+        });
+    }
+
+    /// Waits until it has ended after it was asked to, and gives its exit code; `None` when a signal ended it.
+    pub(crate) async fn wait_for_end(&self) -> Option<i32> {
+        let mut run = self.runs().pop().expect("it was started");
+        let status = run.process.wait(STOP_PATIENCE).await;
+        let status = status.unwrap_or_else(|| panic!("the server still runs {STOP_PATIENCE:?} later:\n{}", run.log));
+        self.runs().push(run);
+        status.code()
+    }
+
+    /// Ends it by SIGTERM and gives its exit code; `None` when a signal ended it.
+    pub(crate) async fn terminate(&self) -> Option<i32> {
+        self.ask_to_end();
+        self.wait_for_end().await
+    }
+
+    /// Starts it again after it was ended, with the same settings on the same port, and waits until it listens.
+    pub(crate) async fn restart(&self) {
+        assert!(
+            self.current(|run| run.process.exited().is_some()),
+            "only a server that has ended can be started again"
+        );
+        self.run().await;
+    }
+
+    /// What the current process has written to its log.
+    pub(crate) fn log(&self) -> Log {
+        self.current(|run| run.log.clone())
+    }
+
+    /// Starts a process and waits for the line that tells where it listens; gives the port.
+    async fn run(&self) -> u16 {
+        let mut process = self.launch.spawn(self.directory.path(), &[] as &[&str]);
+        let (_, log) = logs(&mut process);
+        self.runs().push(Run { process, log: log.clone(), ended: false });
+        let line = log.line_with(ADDRESS_MARK, START_PATIENCE).await;
+        let (_, rest) = line.split_once(ADDRESS_MARK).expect("the line was chosen for it");
+        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().unwrap_or_else(|_| panic!("no port in the start-up line {line}"))
+    }
+
+    fn current<T>(&self, act: impl FnOnce(&mut Run) -> T) -> T {
+        act(self.runs().last_mut().expect("it was started"))
+    }
+
+    fn runs(&self) -> MutexGuard<'_, Vec<Run>> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Server {
+    /// Shows the logs when the test failed, and fails it when a process ended by itself or panicked somewhere inside.
+    fn drop(&mut self) {
+        let mut runs = std::mem::take(&mut *self.runs());
+        let broken = |run: &mut Run| {
+            let by_itself = run.process.exited().filter(|_| !run.ended);
+            by_itself.is_some() || run.log.contains("panicked at")
+        };
+        let broken = runs.iter_mut().any(broken);
+        if broken || std::thread::panicking() {
+            for (number, run) in (1..).zip(&runs) {
+                eprintln!("--- server on port {}, process {number}:\n{}", self.launch.port, run.log);
+            }
+        }
+        assert!(!broken || std::thread::panicking(), "a server ended by itself or panicked; its log is above");
+    }
+}
+
+fn logs(process: &mut Guarded) -> (Log, Log) {
+    let stdout = process.take_stdout().expect("stdout was piped");
+    let stderr = process.take_stderr().expect("stderr was piped");
+    (Log::of(stdout), Log::of(stderr))
+}
