@@ -241,8 +241,9 @@ mod tests {
     #[tokio::test]
     async fn an_application_serves_until_it_is_told_to_stop() {
         let directory = tempfile::tempdir().expect("a directory");
-        let application = Application::build(config(&directory, &["--port", "0"])).await.expect("it starts");
+        let mut application = Application::build(config(&directory, &["--port", "0"])).await.expect("it starts");
         let url = format!("http://{}", application.addr());
+        (&mut application.opening).await.expect("the event opens");
         let (stop, stopped) = oneshot::channel::<()>();
         let running = tokio::spawn(application.run_until(async { drop(stopped.await) }));
 
