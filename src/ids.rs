@@ -4,7 +4,7 @@
 
 use uuid::Uuid;
 
-use crate::domain::{Head, IdSalt, OperationId};
+use crate::domain::{EventId, Head, IdSalt, OperationId};
 
 /// A fresh head for one commit attempt.
 #[must_use]
@@ -16,6 +16,13 @@ pub fn head() -> Head {
 #[must_use]
 pub fn id_salt() -> IdSalt {
     IdSalt(rand::random())
+}
+
+/// The id of an event whose organizer chose none and whose request carried no `Idempotency-Key`.
+#[must_use]
+#[expect(clippy::missing_panics_doc, reason = "it is made of letters, digits and a dash, and short enough")]
+pub fn event() -> EventId {
+    EventId::parse(&format!("event-{}", Uuid::now_v7().simple())).expect("a good event id")
 }
 
 /// The id of an operation whose request carried no `Idempotency-Key`.

@@ -1,12 +1,14 @@
 //! What can be asked of an event, and what can come of it.
 
-use std::sync::Arc;
+use std::{num::NonZeroU32, sync::Arc};
 
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    Fingerprint, IdSalt, IdempotencyKey, OperationId, PartnerId, Reservation, ReservationId, SeatCount, Status,
-    Version, fingerprint::keyed_uuid,
+    Description, Details, EventName, EventSummary, Fingerprint, HoldSeconds, IdSalt, IdempotencyKey, Location,
+    OperationId, PartnerId, Price, Quotas, Reservation, ReservationId, Sales, SeatCount, SeatId, Status, Version,
+    fingerprint::keyed_uuid,
 };
 
 /// One request to change an event. Its ids are fixed when the request arrives, so that deciding it anew after an
@@ -41,13 +43,17 @@ impl Expected {
     }
 }
 
-/// What a command asks for.
+/// What a command asks for. A uuid is a reservation's own part of its id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
     /// Seats for a partner.
     Reserve(Reserve),
-    /// Giving a reservation's seats back. The uuid is the reservation's own part of its id.
+    /// Giving a reservation's seats back, or its place on the waitlist up.
     Cancel(Uuid),
+    /// Keeping the seats of a hold for good.
+    Confirm(Uuid),
+    /// Other terms for the event itself.
+    Amend(Box<Amend>),
 }
 
 /// A request for seats.
@@ -59,6 +65,45 @@ pub struct Reserve {
     pub partner_id: PartnerId,
     /// For how many.
     pub seats: SeatCount,
+    /// For which; empty when any will do. Else as many as `seats`, each once.
+    pub seat_ids: Arc<[SeatId]>,
+    /// Whether to wait for seats when they are not there.
+    pub waitlist: bool,
+    /// For how long to hold the seats; `None` when they are wanted for good.
+    pub hold: Option<HoldSeconds>,
+}
+
+impl Reserve {
+    /// A request for any seats, for good, at once.
+    #[must_use]
+    pub fn any(minted: Uuid, partner_id: PartnerId, seats: SeatCount) -> Self {
+        Self { minted, partner_id, seats, seat_ids: Arc::default(), waitlist: false, hold: None }
+    }
+}
+
+/// What to change about an event; `None` leaves it as it is, and an inner `None` takes it away.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Amend {
+    /// What people call it.
+    pub name: Option<EventName>,
+    /// What it is.
+    pub description: Option<Option<Description>>,
+    /// When it begins.
+    pub starts_at: Option<Option<Timestamp>>,
+    /// Where it is.
+    pub location: Option<Option<Location>>,
+    /// What a seat costs.
+    pub price: Option<Option<Price>>,
+    /// Seats of one reservation.
+    pub seats_per_reservation_max: Option<Option<NonZeroU32>>,
+    /// Seats of one partner.
+    pub seats_per_partner_max: Option<Option<NonZeroU32>>,
+    /// Reservations of one partner.
+    pub reservations_per_partner_max: Option<Option<NonZeroU32>>,
+    /// Whether new reservations are taken.
+    pub sales: Option<Sales>,
+    /// How many seats there are for sale.
+    pub total_seats: Option<u32>,
 }
 
 impl Command {
@@ -67,46 +112,108 @@ impl Command {
     pub fn key(&self) -> Option<&IdempotencyKey> {
         match &self.operation {
             OperationId::Key(key) => Some(key),
-            OperationId::Minted(_) => None,
+            OperationId::Minted(_) | OperationId::Unasked => None,
         }
     }
 
-    /// The uuid of the reservation that this command makes or changes, in the event that has `salt`.
+    /// The uuid of the reservation that this command makes or changes, in the event that has `salt`; `None` when it is about
+    /// the event itself.
     #[must_use]
-    pub fn reservation_uuid(&self, salt: &IdSalt) -> Uuid {
+    pub fn reservation_uuid(&self, salt: &IdSalt) -> Option<Uuid> {
         match (&self.request, self.key()) {
-            (Request::Reserve(reserve), Some(key)) => keyed_uuid(salt, &reserve.partner_id, key),
-            (Request::Reserve(reserve), None) => reserve.minted,
-            (Request::Cancel(uuid), _) => *uuid,
+            (Request::Reserve(reserve), Some(key)) => Some(keyed_uuid(salt, &reserve.partner_id, key)),
+            (Request::Reserve(reserve), None) => Some(reserve.minted),
+            (Request::Cancel(uuid) | Request::Confirm(uuid), _) => Some(*uuid),
+            (Request::Amend(_), _) => None,
         }
     }
 
-    /// The fingerprint that a retry of this command is compared by; commands without a key need none.
+    /// The fingerprint that a retry of this command is compared by. Commands without a key need none, and neither do
+    /// those that say nothing but which reservation they are about.
     #[must_use]
     pub fn fingerprint(&self) -> Option<Fingerprint> {
-        match (&self.request, self.key()) {
-            (Request::Reserve(reserve), Some(_)) => Some(Fingerprint::of_reserve(&reserve.partner_id, reserve.seats)),
-            _ => None,
+        self.key()?;
+        match &self.request {
+            Request::Reserve(reserve) => Some(Fingerprint::of_reserve(reserve)),
+            Request::Amend(amend) => Some(Fingerprint::of_amend(amend)),
+            Request::Cancel(_) | Request::Confirm(_) => None,
         }
     }
 }
 
-/// One accepted change: a reservation's step from one state to the next, which makes one version of the event.
+/// One accepted change, which makes one version of the event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
-    /// The reservation's status before; `None` when the change made it.
+pub enum Change {
+    /// A reservation's step from one state to the next.
+    Reservation(Step),
+    /// Other terms for the event itself.
+    Event(Box<Amendment>),
+}
+
+impl Change {
+    /// The version that the change makes.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        match self {
+            Self::Reservation(step) => step.reservation.version,
+            Self::Event(amendment) => amendment.version,
+        }
+    }
+
+    /// The step, if it is a reservation's.
+    #[must_use]
+    pub fn step(&self) -> Option<&Step> {
+        match self {
+            Self::Reservation(step) => Some(step),
+            Self::Event(_) => None,
+        }
+    }
+}
+
+/// A reservation's step from one state to the next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The reservation's status before; `None` when the step made it.
     pub before: Option<Status>,
-    /// The reservation after it; its `version` is the one that the change made.
+    /// The reservation after it; its `version` is the one that the step made.
     pub reservation: Arc<Reservation>,
+}
+
+/// The terms of an event after an amendment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Amendment {
+    /// The version that it makes.
+    pub version: Version,
+    /// What people call the event.
+    pub name: EventName,
+    /// What it says about itself.
+    pub details: Arc<Details>,
+    /// How much one reservation or partner may take.
+    pub quotas: Quotas,
+    /// Whether new reservations are taken.
+    pub sales: Sales,
+    /// How many seats there are for sale.
+    pub total_seats: u32,
+}
+
+/// What a command was about, as its answer shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// A reservation.
+    Reservation(Arc<Reservation>),
+    /// The event itself.
+    Event(Box<EventSummary>),
 }
 
 /// What came of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// It was done now; the reservation as it stands right after.
-    Accepted(Arc<Reservation>),
-    /// It had been done before; the reservation as it stood right after that.
-    Replayed(Arc<Reservation>),
+    /// It was done now; what it was about as it stands right after.
+    Accepted(Subject),
+    /// It had been done before; what it was about as it stood right after that.
+    Replayed(Subject),
+    /// Nothing had to be done, because the reservation is as it was asked to be.
+    AlreadySo(Arc<Reservation>),
     /// A rule forbids it.
     Refused(Rejection),
 }
@@ -114,17 +221,64 @@ pub enum Outcome {
 /// Why a rule forbids a command.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
-    /// Fewer seats are free than were asked for.
-    #[error("{requested} seats were asked for and {available} are available")]
+    /// Fewer seats are free than were asked for, or others wait for them.
+    #[error("{requested} seats were asked for and {available} are available{}", others_wait(*.waiting))]
     InsufficientSeats {
         /// How many were asked for.
         requested: u32,
         /// How many are free.
         available: u32,
+        /// How many reservations wait for them.
+        waiting: u32,
     },
+    /// Named seats that somebody else has, or that are not for sale.
+    #[error("these seats are taken: {}", list(.0))]
+    SeatTaken(Vec<SeatId>),
+    /// Named seats that the event does not have; all of those that were named when its seats have no names.
+    #[error("the event has no such seats: {}", list(.0))]
+    UnknownSeats(Vec<SeatId>),
+    /// More seats than one reservation of this event may take.
+    #[error("one reservation of this event may take {max} seats at most")]
+    TooManySeats {
+        /// The event's limit.
+        max: u32,
+    },
+    /// More than one partner may have of this event.
+    #[error("one partner may have {max} {} of this event at most, and this one has {taken}", .what.as_str())]
+    PartnerLimit {
+        /// What is limited.
+        what: Limited,
+        /// The event's limit.
+        max: u32,
+        /// What the partner has already.
+        taken: u32,
+    },
+    /// New reservations are not taken at this time.
+    #[error("sales of this event are paused")]
+    SalesPaused,
+    /// New reservations are not taken any more.
+    #[error("sales of this event are closed")]
+    SalesClosed,
+    /// The hold's time was over before it was confirmed.
+    #[error("the hold had expired before it was confirmed")]
+    HoldExpired,
+    /// A reservation on the waitlist has no seats to confirm.
+    #[error("the reservation waits for its seats, so there is nothing to confirm yet")]
+    NothingHeld,
     /// No such reservation, or it is cancelled already.
     #[error("there is no such active reservation: {0}")]
     UnknownReservation(ReservationId),
+    /// An event cannot have fewer seats than are taken.
+    #[error("{taken} seats are taken, so there cannot be only {requested}")]
+    SeatsTaken {
+        /// How many seats there should be.
+        requested: u32,
+        /// How many are confirmed or held.
+        taken: u32,
+    },
+    /// The number of seats of an event with a seat map is that of its map.
+    #[error("the number of seats is given by the seat map and cannot be changed")]
+    SeatsAreMapped,
     /// The event is not at an expected version.
     #[error("the event is at version {current}")]
     PreconditionFailed {
@@ -134,4 +288,37 @@ pub enum Rejection {
     /// The key was used for another request.
     #[error("this idempotency key was used for another request")]
     KeyReused,
+}
+
+/// What a partner may have only so much of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limited {
+    /// Seats.
+    Seats,
+    /// Reservations.
+    Reservations,
+}
+
+impl Limited {
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Seats => "seats",
+            Self::Reservations => "reservations",
+        }
+    }
+}
+
+fn others_wait(waiting: u32) -> String {
+    match waiting {
+        0 => String::new(),
+        1 => ", for which one reservation waits".to_owned(),
+        more => format!(", for which {more} reservations wait"),
+    }
+}
+
+fn list(seats: &[SeatId]) -> String {
+    let seats: Vec<_> = seats.iter().map(ToString::to_string).collect();
+    seats.join(", ")
 }

@@ -1,20 +1,35 @@
 //! The rules of a sale, pure: no async, no IO, no clock, no randomness, and no knowledge of HTTP or of any store.
 //!
-//! Read [`event`] and [`reservation`] for the state, [`command`] for what can be asked, [`decide()`] for the answers.
+//! Read [`event`] and [`reservation`] for the state, [`command`] for what can be asked, [`facts`] for what must be known
+//! beside the event, [`decide()`] for the answers.
 
 pub mod command;
 pub mod decide;
+pub mod details;
 pub mod event;
+pub mod facts;
 pub mod fingerprint;
+pub mod hall;
+pub mod identity;
+pub mod operation;
 pub mod reservation;
+pub mod seat_map;
+mod best_seats;
+mod packed_seats;
 
-pub use command::{Change, Command, Expected, Outcome, Rejection, Request, Reserve};
-pub use decide::{Decision, Facts, decide, facts_needed};
-pub use event::{Event, EventId, EventName, Head, IdSalt, Version};
-pub use fingerprint::Fingerprint;
-pub use reservation::{
-    IdempotencyKey, Operation, OperationId, OperationKind, PartnerId, Reservation, ReservationId, SeatCount, Status,
+pub use command::{
+    Amend, Amendment, Change, Command, Expected, Limited, Outcome, Rejection, Request, Reserve, Step, Subject,
 };
+pub use decide::{CHANGES_MAX, Decision, Undecided, decide};
+pub use details::{Currency, Description, Details, EventName, Location, Price, Quotas, Sales};
+pub use event::{BrokenInvariant, Event, EventSummary};
+pub use facts::{Facts, Wanted, facts_needed};
+pub use fingerprint::{Fingerprint, keyed_event_id};
+pub use hall::{Hall, SeatState};
+pub use identity::{EventId, Head, IdSalt, Version};
+pub use operation::{EventOperation, Operation, OperationId, OperationKind};
+pub use reservation::{HoldSeconds, IdempotencyKey, PartnerId, Reservation, ReservationId, SeatCount, Status};
+pub use seat_map::{Row, RowLabel, SeatId, SeatMap};
 
 /// Why a value was refused at the edge: a sentence for the person who sent it, without the field's name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

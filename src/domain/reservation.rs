@@ -2,11 +2,11 @@
 
 use std::{fmt, num::NonZeroU32, sync::Arc};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{EventId, Fingerprint, InvalidValue, Version};
+use super::{EventId, Fingerprint, InvalidValue, Operation, OperationId, SeatId, Version};
 
 /// Who reserves: 1 to 64 characters, not blank, no control characters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -59,6 +59,36 @@ impl SeatCount {
     #[must_use]
     pub fn get(self) -> u32 {
         self.0.get()
+    }
+}
+
+/// How long seats are held for somebody who has not confirmed yet, in seconds, at least one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct HoldSeconds(NonZeroU32);
+
+impl HoldSeconds {
+    /// Takes `seconds` as the length of a hold.
+    ///
+    /// # Errors
+    /// When it is zero or more than `max`.
+    pub fn parse(seconds: u32, max: u32) -> Result<Self, InvalidValue> {
+        NonZeroU32::new(seconds)
+            .filter(|seconds| seconds.get() <= max)
+            .map(Self)
+            .ok_or_else(|| InvalidValue(format!("must be an integer from 1 to {max}")))
+    }
+
+    /// The number of seconds.
+    #[must_use]
+    pub fn get(self) -> u32 {
+        self.0.get()
+    }
+
+    /// When a hold of this length that begins at `start` lapses.
+    #[must_use]
+    pub fn after(self, start: Timestamp) -> Timestamp {
+        start.saturating_add(SignedDuration::from_secs(i64::from(self.get()))).unwrap_or(Timestamp::MAX)
     }
 }
 
@@ -133,18 +163,30 @@ impl<'de> Deserialize<'de> for ReservationId {
 pub enum Status {
     /// It has its seats.
     Confirmed,
+    /// It has its seats until its hold lapses, or for good once it is confirmed.
+    Held,
+    /// It has no seats yet, and waits for them.
+    Waitlisted,
     /// It was cancelled; its seats were given back.
     Cancelled,
+    /// Its hold lapsed; its seats were given back.
+    Expired,
 }
 
 impl Status {
-    /// `amount` when a reservation of this status counts as confirmed, else nothing.
+    /// Every status.
+    pub const ALL: [Self; 5] = [Self::Confirmed, Self::Held, Self::Waitlisted, Self::Cancelled, Self::Expired];
+
+    /// Whether a reservation of this status has seats.
     #[must_use]
-    pub fn confirmed(self, amount: u32) -> u32 {
-        match self {
-            Self::Confirmed => amount,
-            Self::Cancelled => 0,
-        }
+    pub fn takes_seats(self) -> bool {
+        matches!(self, Self::Confirmed | Self::Held)
+    }
+
+    /// Whether something can still become of a reservation of this status.
+    #[must_use]
+    pub fn is_active(self) -> bool {
+        matches!(self, Self::Confirmed | Self::Held | Self::Waitlisted)
     }
 
     /// The word that partners see.
@@ -152,41 +194,12 @@ impl Status {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Confirmed => "confirmed",
+            Self::Held => "held",
+            Self::Waitlisted => "waitlisted",
             Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
         }
     }
-}
-
-/// How an operation is known again: by the partner's key, or by an id minted when the request arrived.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum OperationId {
-    /// The request's `Idempotency-Key`.
-    Key(IdempotencyKey),
-    /// Minted at the door for a request without a key.
-    Minted(Uuid),
-}
-
-/// What an operation did to its reservation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OperationKind {
-    /// Made it.
-    Reserve,
-    /// Cancelled it.
-    Cancel,
-}
-
-/// One entry in a reservation's own short history.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Operation {
-    /// Who did it.
-    pub id: OperationId,
-    /// What was done.
-    pub kind: OperationKind,
-    /// The event's version that it made.
-    pub version: Version,
-    /// The reservation's status after it.
-    pub status: Status,
 }
 
 /// A partner's claim on seats of one event.
@@ -198,6 +211,8 @@ pub struct Reservation {
     pub partner_id: PartnerId,
     /// How many seats it asks for.
     pub seats: SeatCount,
+    /// Which seats it has or last had; empty where seats have no names, and as long as it waits for them.
+    pub seat_ids: Arc<[SeatId]>,
     /// Where it stands.
     pub status: Status,
     /// The event's version at its last change.
@@ -206,6 +221,10 @@ pub struct Reservation {
     pub created_version: Version,
     /// When it was made, in whole milliseconds.
     pub created_at: Timestamp,
+    /// For how long its seats are held, once it has them; `None` when they need no confirming.
+    pub hold: Option<HoldSeconds>,
+    /// When its hold lapses, in whole milliseconds; only while it is held.
+    pub expires_at: Option<Timestamp>,
     /// What the request that made it said; only where a key lets somebody ask again.
     pub fingerprint: Option<Fingerprint>,
     /// What was done to it, oldest first; a handful at most.
@@ -217,6 +236,13 @@ impl Reservation {
     #[must_use]
     pub fn operation(&self, id: &OperationId) -> Option<&Operation> {
         self.operations.iter().find(|operation| operation.id == *id)
+    }
+
+    /// Its place on the waitlist when it joined, counted from 1, if it stands there now.
+    #[must_use]
+    pub fn waitlist_position_at_first(&self) -> Option<u32> {
+        let joined = self.operations.first().filter(|_| self.status == Status::Waitlisted);
+        joined.and_then(|operation| operation.waitlist_position)
     }
 }
 

@@ -33,7 +33,7 @@ impl<'a> From<&'a Event> for Summary<'a> {
 
 /// `GET /reservations`: the configured event, or 304 to a client that has it as it is.
 pub(super) async fn summary(desk: Data<Desk>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let event = desk.box_office.summary(&desk.event_id).await.map_err(of_configured_event)?;
+    let event = desk.box_office.event(&desk.event_id).await.map_err(of_configured_event)?;
 
     let fresh = conditions::is_fresh(request.headers(), event.version);
     let mut response = if fresh { HttpResponse::NotModified() } else { HttpResponse::Ok() };

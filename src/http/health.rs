@@ -46,7 +46,7 @@ pub(super) async fn live() -> HttpResponse {
 pub(super) async fn ready(desk: Data<Desk>) -> Result<HttpResponse, Problem> {
     desk.readiness.check()?;
     desk.box_office.ready().await?;
-    desk.box_office.summary(&desk.event_id).await.map_err(of_configured_event)?;
+    desk.box_office.event(&desk.event_id).await.map_err(of_configured_event)?;
     Ok(ok())
 }
 

@@ -103,7 +103,7 @@ impl Problem {
                 )
             },
             Self::Service(ServiceError::Rejected(rejection)) => match rejection {
-                Rejection::InsufficientSeats { requested, available } => Document {
+                Rejection::InsufficientSeats { requested, available, .. } => Document {
                     available_seats: Some(*available),
                     ..INSUFFICIENT_SEATS
                         .saying(format!("Seats asked for: {requested}; available: {available}. Nothing was changed."))

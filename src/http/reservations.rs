@@ -10,7 +10,7 @@ use validator::{Validate, ValidateArgs as _, ValidationError};
 use super::{Desk, Problem, body::JsonBody, events::of_configured_event, headers::IDEMPOTENT_REPLAYED};
 use crate::{
     domain::{InvalidValue, PartnerId, Reservation, ReservationId, SeatCount, Status},
-    service::{ServiceError, Terms},
+    service::{SeatRequest, ServiceError, Terms},
 };
 
 /// The body of `POST /reservations`. A field that is absent or of another type is `None`, and is complained of elsewhere.
@@ -29,17 +29,18 @@ struct SeatsMax(u32);
 /// `POST /reservations`: seats of the configured event.
 pub(super) async fn reserve(desk: Data<Desk>, terms: Terms, body: JsonBody) -> Result<HttpResponse, Problem> {
     let (partner_id, seats) = ReserveBody::parse(&body, desk.seats_per_reservation_max)?;
+    let request = SeatRequest { partner_id, seats, seat_ids: std::sync::Arc::default(), waitlist: false, hold: None };
 
     let keyed = terms.key.is_some();
     let answer =
-        desk.box_office.reserve(&desk.event_id, partner_id, seats, terms).await.map_err(|error| match error {
+        desk.box_office.reserve(&desk.event_id, request, terms).await.map_err(|error| match error {
             ServiceError::OutcomeUnknown(Some(id)) if !keyed => Problem::UnkeyedOutcomeUnknown(id),
             other => of_configured_event(other),
         })?;
 
     Ok(replayed(HttpResponse::Created(), answer.replayed)
-        .insert_header((header::LOCATION, format!("/reservations/{}", answer.reservation.id)))
-        .json(ReservationBody::from(&*answer.reservation)))
+        .insert_header((header::LOCATION, format!("/reservations/{}", answer.subject.id)))
+        .json(ReservationBody::from(&*answer.subject)))
 }
 
 /// `GET /reservations/{id}`: the reservation as it stands, cancelled ones too.
@@ -50,7 +51,7 @@ pub(super) async fn show(desk: Data<Desk>, id: ReservationId) -> Result<HttpResp
         other => other.into(),
     })?;
 
-    Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-cache")).json(ReservationBody::from(&*reservation)))
+    Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-cache")).json(ReservationBody::from(&*reservation.reservation)))
 }
 
 /// `DELETE /reservations/{id}`: its seats go back to the event.

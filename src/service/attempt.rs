@@ -11,7 +11,7 @@ use super::{
     pace::Pace,
 };
 use crate::{
-    domain::{Decision, EventId, Facts, Outcome, decide, facts_needed},
+    domain::{Change, Decision, EventId, Facts, OperationKind, Outcome, Undecided, decide, facts_needed},
     ids,
     store::{Base, CommitError, EventStore, FactsError, Snapshot, StoreError},
 };
@@ -19,6 +19,10 @@ use crate::{
 /// Unclear attempts that are remembered. Each may land for no longer than a request lives; this many in that time would
 /// be an outage in which nothing is answered anyway.
 const SUSPECTS_MAX: usize = 64;
+
+/// Questions for facts that one attempt may take. Each asks for some times more than the one before, so that this many
+/// would reach the end of any list.
+const FACTS_ROUNDS_MAX: usize = 8;
 
 /// What one attempt came to.
 pub(super) enum Attempt {
@@ -64,8 +68,10 @@ impl Committer {
         self.store.clone()
     }
 
-    pub(super) fn now(&self) -> Timestamp {
-        self.store.now()
+    /// Whether the event, as it is known, needs looking after at `now`.
+    pub(super) fn is_due(&self, now: Option<Timestamp>) -> bool {
+        let due_at = self.current.as_ref().and_then(|current| current.event.due_at);
+        due_at.zip(now).is_some_and(|(due_at, now)| due_at <= now)
     }
 
     /// Whether the store failed at the last attempt.
@@ -81,9 +87,9 @@ impl Committer {
     }
 
     /// Decides the batch on the event as it is known, or else loaded, and commits what was decided.
-    pub(super) async fn attempt(&mut self, batch: &Batch, deadline: Instant) -> Attempt {
-        let attempt = match self.snapshot(deadline).await {
-            Ok(snapshot) => self.attempt_on(snapshot, batch, deadline).await,
+    pub(super) async fn attempt(&mut self, batch: &mut Batch, deadline: Instant) -> Attempt {
+        let attempt = match self.prepare(batch, deadline).await {
+            Ok((now, snapshot)) => self.attempt_on(snapshot, batch, now, deadline).await,
             Err(attempt) => attempt,
         };
         if !matches!(attempt, Attempt::Committed(..) | Attempt::Unchanged(..)) {
@@ -107,13 +113,32 @@ impl Committer {
         }
     }
 
-    async fn attempt_on(&mut self, snapshot: Arc<Snapshot>, batch: &Batch, deadline: Instant) -> Attempt {
-        let decision = match decide_on(&snapshot, batch, &*self.store, deadline).await {
+    /// The time of the batch, which its first attempt fixes, and the event as it is known, or else loaded.
+    async fn prepare(
+        &mut self,
+        batch: &mut Batch,
+        deadline: Instant,
+    ) -> Result<(Timestamp, Arc<Snapshot>), Attempt> {
+        let now = match batch.now {
+            Some(now) => now,
+            None => *batch.now.insert(self.store.now(deadline).await.map_err(failed)?),
+        };
+        Ok((now, self.snapshot(deadline).await?))
+    }
+
+    async fn attempt_on(
+        &mut self,
+        snapshot: Arc<Snapshot>,
+        batch: &Batch,
+        now: Timestamp,
+        deadline: Instant,
+    ) -> Attempt {
+        let decision = match decide_on(&snapshot, batch, now, &*self.store, deadline).await {
             Ok(decision) => decision,
             Err(attempt) => return attempt,
         };
         let base = snapshot.base();
-        if decision.changes.is_empty() && !self.suspects.contains(&base) {
+        if decision.is_empty(&snapshot.event) && !self.suspects.contains(&base) {
             return Attempt::Unchanged(snapshot, decision.outcomes);
         }
         let begun = Instant::now();
@@ -122,6 +147,7 @@ impl Committer {
                 self.pace.committed(begun.elapsed());
                 log::debug!(event_id:% = self.event_id, version = committed.event.version.0, batch_size = batch.len(),
                     duration_ms = begun.elapsed().as_secs_f64() * 1e3; "committed");
+                log_unasked(&decision);
                 self.current = Some(Arc::new(committed));
                 Attempt::Committed(base, decision.outcomes)
             }
@@ -166,19 +192,42 @@ impl Committer {
 async fn decide_on(
     snapshot: &Snapshot,
     batch: &Batch,
+    now: Timestamp,
     store: &dyn EventStore,
     deadline: Instant,
 ) -> Result<Decision, Attempt> {
-    let needed = facts_needed(&snapshot.event, batch.commands(), batch.attempts > 0);
-    let facts = if needed.is_empty() {
-        Facts::default()
-    } else {
-        store.facts(snapshot, &needed, deadline).await.map_err(|error| match error {
-            FactsError::Stale => Attempt::Failed(Failure::Conflict),
-            FactsError::Store(error) => failed(error),
-        })?
-    };
-    decide(&snapshot.event, &facts, batch.commands(), batch.now).map_err(|broken| Attempt::Refused(broken.to_string()))
+    let mut wanted = facts_needed(&snapshot.event, batch.commands(), now, batch.attempted);
+    for _ in 0..FACTS_ROUNDS_MAX {
+        let facts = if wanted.is_empty() {
+            Facts::default()
+        } else {
+            store.facts(snapshot, &wanted, deadline).await.map_err(|error| match error {
+                FactsError::Stale => Attempt::Failed(Failure::Conflict),
+                FactsError::Store(error) => failed(error),
+            })?
+        };
+        match decide(&snapshot.event, &facts, batch.commands(), now) {
+            Ok(decision) => return Ok(decision),
+            Err(Undecided::Missing(missing)) => wanted.extend(missing),
+            Err(Undecided::Broken(broken)) => return Err(Attempt::Refused(broken.to_string())),
+        }
+    }
+    Err(Attempt::Refused(format!("facts are still missing after {FACTS_ROUNDS_MAX} questions")))
+}
+
+/// Logs what the service did by itself: nobody is told of it in an answer.
+fn log_unasked(decision: &Decision) {
+    for step in decision.changes.iter().filter_map(Change::step) {
+        let reservation = &*step.reservation;
+        let kind = reservation.operations.last().map(|operation| operation.kind);
+        let what = match kind {
+            Some(OperationKind::Promote) => "promoted from the waitlist",
+            Some(OperationKind::Lapse) => "the hold lapsed",
+            _ => continue,
+        };
+        log::info!(reservation_id:% = reservation.id, seats = reservation.seats.get(), version = reservation.version.0;
+            "{what}");
+    }
 }
 
 fn failed(error: StoreError) -> Attempt {

@@ -22,11 +22,18 @@ pub(super) struct Envelope {
 /// deciding again on an unchanged event come to the same changes, which an earlier unclear attempt may yet bring about.
 /// A command whose time is up is answered, and keeps its place only if an attempt may have written something for it: the
 /// others, which were refused or never tried, are told that nothing was changed, and so they must go.
+///
+/// A batch may also have no members: then it is there to look after the event, which every decision does first.
 pub(super) struct Batch {
     members: Vec<Member>,
-    pub(super) now: Timestamp,
+    /// The store's time, fixed by the first attempt.
+    pub(super) now: Option<Timestamp>,
+    /// Until when the event is looked after, whether or not somebody waits for an answer.
+    look_after_until: Option<Instant>,
     /// Attempts so far that did not end it.
     pub(super) attempts: u32,
+    /// Whether an earlier attempt may have made what these commands ask for.
+    pub(super) attempted: bool,
     /// Whether some attempt may have been applied without our knowing.
     pub(super) unclear: bool,
     /// Why the last attempt failed; what a command that runs out of time is told.
@@ -45,23 +52,42 @@ pub(super) enum Failure {
 struct Member {
     command: Command,
     waiting: Option<Envelope>,
-    /// The reservation whose write by an earlier attempt, for this command or for another one under the same key, may
-    /// have happened without our knowing.
-    possible: Option<ReservationId>,
+    /// What an earlier attempt, for this command or for another one under the same key, may have written without our
+    /// knowing: a reservation, or (`None` within) the event's own terms.
+    possible: Option<Option<ReservationId>>,
     /// Whether that write was this command's own, so that finding it is the first answer and not a replay.
     own: bool,
 }
 
 impl Batch {
-    pub(super) fn new(envelopes: impl IntoIterator<Item = Envelope>, now: Timestamp) -> Self {
+    pub(super) fn new(envelopes: impl IntoIterator<Item = Envelope>) -> Self {
         let member = |envelope: Envelope| Member {
             command: envelope.command.clone(),
             waiting: Some(envelope),
             possible: None,
             own: false,
         };
-        let members = envelopes.into_iter().map(member).collect();
-        Self { members, now, attempts: 0, unclear: false, failure: None }
+        Self::of(envelopes.into_iter().map(member).collect(), None)
+    }
+
+    /// A batch that only looks after the event.
+    pub(super) fn to_look_after(until: Instant) -> Self {
+        Self { look_after_until: Some(until), ..Self::of(Vec::new(), None) }
+    }
+
+    fn of(members: Vec<Member>, now: Option<Timestamp>) -> Self {
+        Self { members, now, look_after_until: None, attempts: 0, attempted: false, unclear: false, failure: None }
+    }
+
+    /// Whether nobody waits for an answer any more.
+    pub(super) fn is_deserted(&self) -> bool {
+        self.members.iter().all(|member| member.waiting.is_none())
+    }
+
+    /// Notes an attempt that did not end it.
+    pub(super) fn tried(&mut self) {
+        self.attempts += 1;
+        self.attempted = true;
     }
 
     pub(super) fn len(&self) -> usize {
@@ -72,14 +98,15 @@ impl Batch {
         self.members.iter().map(|member| &member.command)
     }
 
-    /// Answers those whose time is up at `now`. Returns when the next one's is; `None` when nobody waits any more.
+    /// Answers those whose time is up at `now`. Returns when the next one's is; `None` when nobody waits any more, and the
+    /// event need not be looked after either.
     /// `outage` says whether the store is known to fail, for those that were never tried.
     pub(super) fn expire(&mut self, now: Instant, outage: bool) -> Option<Instant> {
         let failure = self.failure.clone();
         self.members.retain_mut(|member| {
             let Some(envelope) = member.waiting.take_if(|envelope| envelope.deadline <= now) else { return true };
             let (error, stays) = match (&member.possible, &failure) {
-                (Some(id), _) => (ServiceError::OutcomeUnknown(Some(id.clone())), true),
+                (Some(id), _) => (ServiceError::OutcomeUnknown(id.clone()), true),
                 (None, Some(Failure::Conflict)) => (ServiceError::VersionConflict, false),
                 (None, Some(Failure::Unavailable(why))) => (ServiceError::Unavailable(why.clone()), false),
                 (None, None) if outage => (ServiceError::Unavailable("it fails at this time".to_owned()), false),
@@ -88,7 +115,7 @@ impl Batch {
             send(envelope, Err(error));
             stays
         });
-        self.due()
+        self.due().or(self.look_after_until.filter(|until| *until > now))
     }
 
     /// When the next command's time is up; `None` when nobody waits any more.
@@ -111,29 +138,37 @@ impl Batch {
         for (member, outcome) in self.members.iter_mut().zip(outcomes) {
             if matches!(outcome, Outcome::Accepted(_) | Outcome::Replayed(_)) {
                 let uuid = member.command.reservation_uuid(&event.id_salt);
-                member.possible = Some(ReservationId { event_id: event.id.clone(), uuid });
+                let reservation_id = |uuid| ReservationId { event_id: event.id.clone(), uuid };
+                member.possible = Some(uuid.map(reservation_id));
             }
         }
     }
 
-    /// Answers everybody who still waits with what was decided.
-    pub(super) fn answer(self, outcomes: Vec<Outcome>) {
-        for (member, outcome) in self.members.into_iter().zip(outcomes) {
+    /// Answers with what was decided. Those that `outcomes` do not reach are the batch that is returned.
+    pub(super) fn answer(self, outcomes: Vec<Outcome>) -> Self {
+        let mut members = self.members.into_iter();
+        for (outcome, member) in outcomes.into_iter().zip(&mut members) {
             if let Some(envelope) = member.waiting {
                 let outcome = match outcome {
-                    Outcome::Replayed(reservation) if member.own => Outcome::Accepted(reservation),
+                    Outcome::Replayed(subject) if member.own => Outcome::Accepted(subject),
                     other => other,
                 };
                 send(envelope, Ok(outcome));
             }
         }
+        Self { attempted: self.attempted, ..Self::of(members.collect(), self.now) }
+    }
+
+    /// This batch, which also looks after the event.
+    pub(super) fn looking_after(self, until: Instant) -> Self {
+        Self { look_after_until: Some(until), ..self }
     }
 
     /// Answers everybody who still waits with `error`, or, where an unclear attempt may have booked, with that.
     pub(super) fn fail(self, error: &ServiceError) {
         for member in self.members {
             if let Some(envelope) = member.waiting {
-                let unknown = member.possible.map(|id| ServiceError::OutcomeUnknown(Some(id)));
+                let unknown = member.possible.map(ServiceError::OutcomeUnknown);
                 send(envelope, Err(unknown.unwrap_or_else(|| error.clone())));
             }
         }
@@ -141,14 +176,9 @@ impl Batch {
 
     /// Batches of one, in the same order, for a batch that cannot be stored as a whole.
     pub(super) fn split(self) -> impl Iterator<Item = Self> {
-        let now = self.now;
-        self.members.into_iter().filter(|member| member.waiting.is_some()).map(move |member| Self {
-            members: vec![member],
-            now,
-            attempts: 0,
-            unclear: false,
-            failure: None,
-        })
+        let (now, attempted) = (self.now, self.attempted);
+        let alone = move |member| Self { attempted, ..Self::of(vec![member], now) };
+        self.members.into_iter().filter(|member| member.waiting.is_some()).map(alone)
     }
 }
 

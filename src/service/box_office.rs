@@ -4,18 +4,24 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{
     sync::oneshot,
-    time::{Instant, timeout},
+    time::{Instant, sleep, timeout},
 };
 
-use super::{Answer, Limits, ServiceError, Terms, batch::Envelope, inbox::Inboxes, shared_read::SharedReads};
+use super::{
+    caretaker,    Answer, Limits, NewEvent, SeatRequest, Seating, ServiceError, Standing, Terms, batch::Envelope, inbox::{Errand, Inboxes},
+    shared_read::SharedReads,
+};
 use crate::{
     domain::{
-        Command, Event, EventId, EventName, OperationId, Outcome, PartnerId, Rejection, Request, Reservation,
-        ReservationId, Reserve, SeatCount,
+        Amend, Command, Details, Quotas, Event, EventId, EventName, EventOperation, EventSummary, Fingerprint, OperationId, Outcome, Rejection, Request, Reservation,
+        ReservationId, Reserve, Status, Subject, keyed_event_id,
     },
     ids,
-    store::{EventStore, StoreError},
+    store::{Creation, EventStore, ReservationQuery, StoreError},
 };
+
+/// The pause before making an event is tried again.
+const CREATE_PAUSE: Duration = Duration::from_millis(50);
 
 /// Sells the seats of events. Cheap to clone; all clones are one box office.
 #[derive(Clone)]
@@ -31,8 +37,10 @@ impl BoxOffice {
     /// any.
     #[must_use]
     pub fn new(store: Arc<dyn EventStore>, limits: Limits) -> Self {
+        let inboxes = Arc::new(Inboxes::new(store.clone(), limits));
+        tokio::spawn(caretaker::look_forever(store.clone(), inboxes.clone()));
         Self {
-            inboxes: Arc::new(Inboxes::new(store.clone(), limits)),
+            inboxes,
             summaries: Arc::new(SharedReads::new(store.clone(), limits.request_timeout)),
             store,
             request_timeout: limits.request_timeout,
@@ -41,41 +49,117 @@ impl BoxOffice {
 
     /// Makes sure that the event exists, with `total_seats` free seats if it is new; an existing one is left as it is.
     pub async fn open_event(&self, id: &EventId, name: &EventName, total_seats: u32) -> Result<Event, ServiceError> {
-        let event = Event::open(id.clone(), name.clone(), total_seats, ids::id_salt());
+        let new = NewEvent {
+            id: Some(id.clone()),
+            name: name.clone(),
+            details: Details::default(),
+            quotas: Quotas::default(),
+            seating: Seating::Unnamed(total_seats),
+        };
+        let event = new_event(new, ids::operation());
         self.store.create(&event, ids::head(), self.deadline()).await?;
-        self.summary(id).await
+        self.event(id).await
+    }
+
+    /// Makes a new event.
+    pub async fn create_event(&self, new: NewEvent, terms: Terms) -> Result<Answer<Box<EventSummary>>, ServiceError> {
+        let operation = terms.key.map_or_else(ids::operation, OperationId::Key);
+        let event = new_event(new, operation.clone());
+        let deadline = self.deadline();
+        // A store that cannot even tell has not been asked to make anything yet.
+        let mut existing = self.store.event(&event.id, deadline).await?;
+        let mut tried = false;
+        while existing.is_none() {
+            match self.store.create(&event, ids::head(), deadline).await {
+                Ok(Creation::Created) => {
+                    return Ok(Answer { subject: Box::new(event.summary()), replayed: false });
+                }
+                Ok(Creation::Existed) => existing = self.store.event(&event.id, deadline).await?,
+                // Whether it was made is seen at the next try.
+                Err(StoreError::Unavailable(_)) if Instant::now() + CREATE_PAUSE < deadline => {
+                    tried = true;
+                    sleep(CREATE_PAUSE).await;
+                }
+                Err(StoreError::Unavailable(_)) => return Err(ServiceError::OutcomeUnknown(None)),
+                Err(why) => return Err(why.into()),
+            }
+        }
+        let made = existing.and_then(|existing| existing.operations.into_iter().next());
+        match made.filter(|made| made.id == operation) {
+            Some(made) if made.fingerprint == event.operations[0].fingerprint => {
+                Ok(Answer { subject: Box::new(made.answer), replayed: !tried })
+            }
+            Some(_) => Err(Rejection::KeyReused.into()),
+            None => Err(ServiceError::EventExists(event.id)),
+        }
+    }
+
+    /// Gives an event other terms.
+    pub async fn amend_event(
+        &self,
+        event_id: &EventId,
+        amend: Amend,
+        terms: Terms,
+    ) -> Result<Answer<Box<EventSummary>>, ServiceError> {
+        let Answer { subject, replayed } = self.ask(event_id, Request::Amend(Box::new(amend)), terms).await?;
+        match subject {
+            Subject::Event(subject) => Ok(Answer { subject, replayed }),
+            Subject::Reservation(_) => {
+                Err(ServiceError::Internal("an event was asked about and a reservation answered".to_owned()))
+            }
+        }
     }
 
     /// The event in a state that was current at some time after this call began.
-    pub async fn summary(&self, event_id: &EventId) -> Result<Event, ServiceError> {
+    pub async fn event(&self, event_id: &EventId) -> Result<Event, ServiceError> {
         let event = self.summaries.read(event_id).await?;
         event.ok_or_else(|| ServiceError::UnknownEvent(event_id.clone()))
+    }
+
+    /// Events in the order of their ids, those after `after`, `limit` at most.
+    pub async fn events(&self, after: Option<&EventId>, limit: usize) -> Result<Vec<EventSummary>, ServiceError> {
+        Ok(self.store.events(after, limit, self.deadline()).await?)
     }
 
     /// Reserves seats for a partner.
     pub async fn reserve(
         &self,
         event_id: &EventId,
-        partner_id: PartnerId,
-        seats: SeatCount,
+        request: SeatRequest,
         terms: Terms,
-    ) -> Result<Answer, ServiceError> {
-        let reserve = Reserve { minted: ids::reservation(), partner_id, seats };
-        self.ask(event_id, Request::Reserve(reserve), terms).await
+    ) -> Result<Answer<Arc<Reservation>>, ServiceError> {
+        let SeatRequest { partner_id, seats, seat_ids, waitlist, hold } = request;
+        let reserve = Reserve { minted: ids::reservation(), partner_id, seats, seat_ids, waitlist, hold };
+        self.ask_for_reservation(event_id, Request::Reserve(reserve), terms).await
     }
 
-    /// Cancels a reservation and gives its seats back.
-    pub async fn cancel(&self, id: &ReservationId, terms: Terms) -> Result<Answer, ServiceError> {
-        self.ask(&id.event_id, Request::Cancel(id.uuid), terms).await.map_err(|error| match error {
-            ServiceError::UnknownEvent(_) => Rejection::UnknownReservation(id.clone()).into(),
-            other => other,
-        })
+    /// Cancels a reservation: its seats, or its place on the waitlist, go to others.
+    pub async fn cancel(&self, id: &ReservationId, terms: Terms) -> Result<Answer<Arc<Reservation>>, ServiceError> {
+        let asked = self.ask_for_reservation(&id.event_id, Request::Cancel(id.uuid), terms).await;
+        asked.map_err(|error| unknown_reservation(error, id))
+    }
+
+    /// Confirms a hold.
+    pub async fn confirm(&self, id: &ReservationId, terms: Terms) -> Result<Answer<Arc<Reservation>>, ServiceError> {
+        let asked = self.ask_for_reservation(&id.event_id, Request::Confirm(id.uuid), terms).await;
+        asked.map_err(|error| unknown_reservation(error, id))
     }
 
     /// A reservation in its current state, whatever its status.
-    pub async fn reservation(&self, id: &ReservationId) -> Result<Arc<Reservation>, ServiceError> {
-        let reservation = self.store.reservation(id, self.deadline()).await?;
-        reservation.ok_or_else(|| Rejection::UnknownReservation(id.clone()).into())
+    pub async fn reservation(&self, id: &ReservationId) -> Result<Standing, ServiceError> {
+        let deadline = self.deadline();
+        let reservation = self.store.reservation(id, deadline).await?;
+        let reservation = reservation.ok_or_else(|| Rejection::UnknownReservation(id.clone()))?;
+        let waitlist_position = match reservation.status {
+            Status::Waitlisted => Some(self.store.waitlist_position(&reservation, deadline).await?),
+            _ => None,
+        };
+        Ok(Standing { reservation, waitlist_position })
+    }
+
+    /// The reservations that `query` asks for, in the order of their places. Of an event that does not exist there are none.
+    pub async fn reservations(&self, query: &ReservationQuery) -> Result<Vec<Arc<Reservation>>, ServiceError> {
+        Ok(self.store.reservations(query, self.deadline()).await?)
     }
 
     /// Whether writes can be taken.
@@ -96,18 +180,33 @@ impl BoxOffice {
         self.store.close(deadline).await;
     }
 
-    async fn ask(&self, event_id: &EventId, request: Request, terms: Terms) -> Result<Answer, ServiceError> {
+    async fn ask_for_reservation(
+        &self,
+        event_id: &EventId,
+        request: Request,
+        terms: Terms,
+    ) -> Result<Answer<Arc<Reservation>>, ServiceError> {
+        match self.ask(event_id, request, terms).await? {
+            Answer { subject: Subject::Reservation(subject), replayed } => Ok(Answer { subject, replayed }),
+            Answer { subject: Subject::Event(_), .. } => {
+                Err(ServiceError::Internal("a reservation was asked about and an event answered".to_owned()))
+            }
+        }
+    }
+
+    async fn ask(&self, event_id: &EventId, request: Request, terms: Terms) -> Result<Answer<Subject>, ServiceError> {
         let operation = terms.key.map_or_else(ids::operation, OperationId::Key);
         let known = match (&operation, &request) {
             (OperationId::Key(_), Request::Reserve(_)) => None,
             (_, Request::Reserve(reserve)) => Some(reserve.minted),
-            (_, Request::Cancel(uuid)) => Some(*uuid),
+            (_, Request::Cancel(uuid) | Request::Confirm(uuid)) => Some(*uuid),
+            (_, Request::Amend(_)) => None,
         };
         let command = Command { operation, expected: terms.expected, request };
         let (answer, answered) = oneshot::channel();
         let request_id = terms.request_id;
         let envelope = Envelope { command, request_id: request_id.clone(), deadline: self.deadline(), answer };
-        self.inboxes.send(event_id, envelope)?;
+        self.inboxes.send(event_id, Errand::Command(envelope))?;
         // The task answers every command by its deadline. A dropped channel means that it panicked, or that the process
         // ends, at a point that nobody here knows.
         let lost = || {
@@ -116,14 +215,45 @@ impl BoxOffice {
         };
         let outcome = answered.await.map_err(|_| lost())??;
         match outcome {
-            Outcome::Accepted(reservation) => Ok(Answer { reservation, replayed: false }),
-            Outcome::Replayed(reservation) => Ok(Answer { reservation, replayed: true }),
+            Outcome::Accepted(subject) => Ok(Answer { subject, replayed: false }),
+            Outcome::Replayed(subject) => Ok(Answer { subject, replayed: true }),
+            Outcome::AlreadySo(reservation) => {
+                Ok(Answer { subject: Subject::Reservation(reservation), replayed: false })
+            }
             Outcome::Refused(rejection) => Err(rejection.into()),
         }
     }
 
     fn deadline(&self) -> Instant {
         Instant::now() + self.request_timeout
+    }
+}
+
+/// The event that is asked for, with every seat free, and the memory of who made it.
+fn new_event(new: NewEvent, operation: OperationId) -> Event {
+    let id = new.id.unwrap_or_else(|| match &operation {
+        // The same for every retry.
+        OperationId::Key(key) => keyed_event_id(key),
+        OperationId::Minted(_) | OperationId::Unasked => ids::event(),
+    });
+    let salt = ids::id_salt();
+    let mut event = match new.seating {
+        Seating::Unnamed(seats) => Event::open(id, new.name, seats, salt),
+        Seating::Mapped(map) => Event::open_mapped(id, new.name, map, salt),
+    };
+    event.details = Arc::new(new.details);
+    event.quotas = new.quotas;
+    let fingerprint = matches!(operation, OperationId::Key(_)).then(|| Fingerprint::of_event(&event));
+    let answer = event.summary();
+    event.remember(EventOperation { id: operation, fingerprint, answer });
+    event
+}
+
+/// The id of a reservation says which event it belongs to; of an event that does not exist there is no reservation.
+fn unknown_reservation(error: ServiceError, id: &ReservationId) -> ServiceError {
+    match error {
+        ServiceError::UnknownEvent(_) => Rejection::UnknownReservation(id.clone()).into(),
+        other => other,
     }
 }
 

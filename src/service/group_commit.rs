@@ -15,7 +15,8 @@ use tokio::{
 use super::{
     Limits, ServiceError,
     attempt::{Attempt, Committer},
-    batch::{Batch, Envelope, Failure},
+    batch::{Batch, Failure},
+    inbox::Errand,
     pace::Pace,
     proofs::Proofs,
 };
@@ -31,8 +32,8 @@ const IDLE: Duration = Duration::from_secs(10);
 /// not if a command came in the meantime.
 pub(super) async fn run(
     event_id: EventId,
-    mut inbox: mpsc::Receiver<Envelope>,
-    retire: impl Fn(&mpsc::Receiver<Envelope>) -> bool,
+    mut inbox: mpsc::Receiver<Errand>,
+    retire: impl Fn(&mpsc::Receiver<Errand>) -> bool,
     store: Arc<dyn EventStore>,
     limits: Limits,
 ) {
@@ -58,7 +59,7 @@ pub(super) async fn run(
                 if count == 0 {
                     open = false;
                 } else {
-                    let batch = Batch::new(gathered.drain(..), task.committer.now());
+                    let batch = task.batch_of(&mut gathered);
                     task.work_on(batch).await;
                 }
             }
@@ -78,6 +79,21 @@ struct EventTask {
 }
 
 impl EventTask {
+    /// One batch of all that was gathered. Whatever it decides looks after the event first, so that is an errand only when it
+    /// is the only one.
+    fn batch_of(&self, gathered: &mut Vec<Errand>) -> Batch {
+        let commands = gathered.drain(..).filter_map(|errand| match errand {
+            Errand::Command(envelope) => Some(envelope),
+            Errand::LookAfter => None,
+        });
+        let batch = Batch::new(commands);
+        if batch.is_deserted() { Batch::to_look_after(self.patience()) } else { batch }
+    }
+
+    fn patience(&self) -> Instant {
+        Instant::now() + self.limits.request_timeout
+    }
+
     /// Brings a batch to its answers, or to the proof that they wait for: attempt after attempt, until one ends it or its
     /// attempts or time are used up.
     async fn work_on(&mut self, mut batch: Batch) {
@@ -88,12 +104,22 @@ impl EventTask {
             }
             let outage = self.committer.outage();
             let Some(deadline) = batch.expire(Instant::now() + self.least_time(), outage) else { return };
-            match self.attempt(&batch, deadline).await {
+            match self.attempt(&mut batch, deadline).await {
                 Attempt::Committed(_, outcomes) => {
-                    batch.answer(outcomes);
+                    let (now, rest) = (batch.now, batch.answer(outcomes));
                     let pause = self.committer.pace.turn_for_rivals();
-                    return self.rest(pause).await;
+                    self.rest(pause).await;
+                    // One commit may not have had room for everything.
+                    if self.committer.is_due(now) {
+                        batch = rest.looking_after(self.patience());
+                    } else if rest.is_deserted() {
+                        return;
+                    } else {
+                        batch = rest;
+                    }
+                    continue;
                 }
+                Attempt::Unchanged(..) if batch.is_deserted() && !batch.unclear => return,
                 Attempt::Unchanged(snapshot, outcomes) => {
                     batch.mark_possible(&snapshot.event, &outcomes);
                     let base = snapshot.base();
@@ -102,7 +128,7 @@ impl EventTask {
                     }
                     // While an earlier attempt may yet land, the batch must stay together, so it waits here.
                     match self.prove(base, deadline).await {
-                        Ok(()) => return batch.answer(outcomes),
+                        Ok(()) => return drop(batch.answer(outcomes)),
                         Err(failure) => batch.failure = Some(failure),
                     }
                 }
@@ -116,10 +142,15 @@ impl EventTask {
                         "the store refuses a batch, trying its commands singly: {why}");
                     return self.proofs.give_back(batch.split());
                 }
-                Attempt::Refused(why) => return batch.fail(&ServiceError::Internal(why)),
+                Attempt::Refused(why) => {
+                    if batch.is_deserted() {
+                        log::error!(event_id:% = self.committer.event_id(); "the event cannot be looked after: {why}");
+                    }
+                    return batch.fail(&ServiceError::Internal(why));
+                }
                 Attempt::Hopeless(error) => return batch.fail(&error),
             }
-            batch.attempts += 1;
+            batch.tried();
             let pause = match batch.failure {
                 Some(Failure::Conflict) => self.committer.pace.after_conflict(batch.attempts),
                 _ => Pace::after_outage(batch.attempts),
@@ -135,7 +166,7 @@ impl EventTask {
 
     /// One attempt. Proofs are tended meanwhile; those that found the event moved on wait for what the attempt comes to,
     /// because it may be what moved the event.
-    async fn attempt(&mut self, batch: &Batch, deadline: Instant) -> Attempt {
+    async fn attempt(&mut self, batch: &mut Batch, deadline: Instant) -> Attempt {
         let Self { committer, proofs, .. } = self;
         let (attempt, moved) = tending(proofs, committer.attempt(batch, deadline)).await;
         if let Attempt::Committed(base, _) = &attempt {

@@ -18,8 +18,16 @@ pub(super) struct Inboxes {
     open: RwLock<Open>,
 }
 
+/// What an event's task can be asked for.
+pub(super) enum Errand {
+    /// To bring a command to its answer.
+    Command(Envelope),
+    /// To lapse holds whose time is over and to serve the waitlist.
+    LookAfter,
+}
+
 struct Open {
-    senders: HashMap<EventId, mpsc::Sender<Envelope>>,
+    senders: HashMap<EventId, mpsc::Sender<Errand>>,
     tasks: JoinSet<()>,
     closed: bool,
 }
@@ -31,10 +39,10 @@ impl Inboxes {
         Self { store, limits, runtime: Handle::current(), open: RwLock::new(open) }
     }
 
-    /// Puts a command into its event's inbox, at once or not at all.
+    /// Puts an errand into its event's inbox, at once or not at all.
     ///
-    /// Sending happens under the lock that retiring takes exclusively, so no command reaches an inbox that nobody reads.
-    pub(super) fn send(self: &Arc<Self>, event_id: &EventId, envelope: Envelope) -> Result<(), ServiceError> {
+    /// Sending happens under the lock that retiring takes exclusively, so none reaches an inbox that nobody reads.
+    pub(super) fn send(self: &Arc<Self>, event_id: &EventId, errand: Errand) -> Result<(), ServiceError> {
         {
             let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
             if open.closed {
@@ -43,7 +51,7 @@ impl Inboxes {
             if let Some(sender) = open.senders.get(event_id)
                 && !sender.is_closed()
             {
-                return sender.try_send(envelope).map_err(|_| ServiceError::Overloaded);
+                return sender.try_send(errand).map_err(|_| ServiceError::Overloaded);
             }
         }
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
@@ -61,11 +69,11 @@ impl Inboxes {
             let task = group_commit::run(event_id.clone(), inbox, retire, self.store.clone(), self.limits);
             tasks.spawn_on(task, &self.runtime);
         }
-        senders[event_id].try_send(envelope).map_err(|_| ServiceError::Overloaded)
+        senders[event_id].try_send(errand).map_err(|_| ServiceError::Overloaded)
     }
 
-    /// Lets the task of `event_id` retire, unless a command came in the meantime.
-    fn retire(&self, event_id: &EventId, inbox: &mpsc::Receiver<Envelope>) -> bool {
+    /// Lets the task of `event_id` retire, unless an errand came in the meantime.
+    fn retire(&self, event_id: &EventId, inbox: &mpsc::Receiver<Errand>) -> bool {
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
         let idle = inbox.is_empty();
         if idle {
@@ -74,7 +82,12 @@ impl Inboxes {
         idle
     }
 
-    /// Takes no more commands. The tasks returned end when those that were taken are answered.
+    /// Whether no more errands are taken.
+    pub(super) fn is_closed(&self) -> bool {
+        self.open.read().unwrap_or_else(PoisonError::into_inner).closed
+    }
+
+    /// Takes no more errands. The tasks returned end when those that were taken are answered.
     pub(super) fn close(&self) -> JoinSet<()> {
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
         open.closed = true;

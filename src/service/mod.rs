@@ -2,11 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::domain::{EventId, Expected, IdempotencyKey, Rejection, Reservation, ReservationId};
+use crate::domain::{
+    Details, EventId, EventName, Expected, HoldSeconds, IdempotencyKey, PartnerId, Quotas, Rejection, Reservation,
+    ReservationId, SeatCount, SeatId, SeatMap,
+};
 
 mod attempt;
 mod batch;
 mod box_office;
+mod caretaker;
 mod group_commit;
 mod inbox;
 mod pace;
@@ -41,11 +45,59 @@ pub struct Terms {
 
 /// The answer to a write that was accepted.
 #[derive(Debug, Clone)]
-pub struct Answer {
-    /// The reservation as it stood right after the write.
-    pub reservation: Arc<Reservation>,
+pub struct Answer<T> {
+    /// What the write was about, as it stood right after.
+    pub subject: T,
     /// Whether this repeats the answer to an earlier request with the same key.
     pub replayed: bool,
+}
+
+/// A request for seats, as a partner makes it.
+#[derive(Debug, Clone)]
+pub struct SeatRequest {
+    /// Who asks.
+    pub partner_id: PartnerId,
+    /// For how many.
+    pub seats: SeatCount,
+    /// For which; empty when any will do. Else as many as `seats`, each once.
+    pub seat_ids: Arc<[SeatId]>,
+    /// Whether to wait for seats when they are not there. Named seats are not waited for.
+    pub waitlist: bool,
+    /// For how long to hold the seats; `None` when they are wanted for good.
+    pub hold: Option<HoldSeconds>,
+}
+
+/// A new event, as its organizer asks for it.
+#[derive(Debug, Clone)]
+pub struct NewEvent {
+    /// Its id; minted when absent.
+    pub id: Option<EventId>,
+    /// What people call it.
+    pub name: EventName,
+    /// What it says about itself.
+    pub details: Details,
+    /// How much one reservation or partner may take.
+    pub quotas: Quotas,
+    /// Its seats.
+    pub seating: Seating,
+}
+
+/// The seats of a new event.
+#[derive(Debug, Clone)]
+pub enum Seating {
+    /// So many, without names.
+    Unnamed(u32),
+    /// Those of a map.
+    Mapped(Arc<SeatMap>),
+}
+
+/// A reservation as it stands.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// The reservation.
+    pub reservation: Arc<Reservation>,
+    /// Its current place on the waitlist, counted from 1, if it waits.
+    pub waitlist_position: Option<u32>,
 }
 
 /// Why a request was not fulfilled.
@@ -54,6 +106,9 @@ pub enum ServiceError {
     /// A rule forbids it.
     #[error(transparent)]
     Rejected(#[from] Rejection),
+    /// There is an event with this id already.
+    #[error("there is an event {0} already")]
+    EventExists(EventId),
     /// There is no such event.
     #[error("there is no event {0}")]
     UnknownEvent(EventId),

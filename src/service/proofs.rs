@@ -101,7 +101,7 @@ impl Proofs {
         let Unproven { batch, outcomes, .. } = self.unproven.swap_remove(at);
         match proven {
             Err(error) => self.returned.push_back(failed(batch, Failure::Unavailable(error.into_why()))),
-            Ok(_) => batch.answer(outcomes),
+            Ok(_) => drop(batch.answer(outcomes)),
         }
         None
     }
@@ -110,7 +110,7 @@ impl Proofs {
     /// before: the waiting answers may leave. (Their own read would find the event at the new version.)
     pub(super) fn base_was_current(&mut self, base: Base) {
         for Unproven { batch, outcomes, .. } in self.unproven.extract_if(.., |unproven| unproven.base == base) {
-            batch.answer(outcomes);
+            drop(batch.answer(outcomes));
         }
     }
 
@@ -133,7 +133,7 @@ impl Proofs {
 }
 
 fn failed(mut batch: Batch, failure: Failure) -> Batch {
-    batch.attempts += 1;
+    batch.tried();
     batch.failure = Some(failure);
     batch
 }

@@ -13,17 +13,16 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, timeout_at},
 };
-use uuid::Uuid;
 
 use self::{
     documents::Rows,
     tables::{Shown, View},
     writer::{Work, Write, Writer},
 };
-use super::{Base, CommitError, Creation, EventStore, FactsError, Journal, Snapshot, StoreError};
+use super::{Base, CommitError, Creation, EventStore, FactsError, Journal, ReservationQuery, Snapshot, StoreError};
 use crate::{
     clock::Clock,
-    domain::{Decision, Event, EventId, Facts, Head, Reservation, ReservationId},
+    domain::{Decision, Event, EventId, EventSummary, Facts, Head, Reservation, ReservationId, Wanted},
 };
 
 mod documents;
@@ -145,18 +144,19 @@ impl EventStore for EmbeddedStore {
         Ok(stored.map(|(event, head)| Snapshot { event, head, journal: Journal::new() }))
     }
 
-    async fn facts(&self, snapshot: &Snapshot, uuids: &[Uuid], deadline: Instant) -> Result<Facts, FactsError> {
+    async fn facts(&self, snapshot: &Snapshot, wanted: &Wanted, deadline: Instant) -> Result<Facts, FactsError> {
+        let uuids = &wanted.reservations;
         // A batch of reservations without keys asks for nothing, and need not wait for a thread to find that.
         if uuids.is_empty() {
             return Ok(Facts::default());
         }
-        let (event_id, uuids) = (snapshot.event.id.clone(), uuids.to_vec());
+        let (event_id, uuids) = (snapshot.event.id.clone(), uuids.clone());
         let reservations = self.blocking(deadline, move |view| view.reservations(&event_id, &uuids)).await?;
         // What is no newer than the snapshot stands as it stood then, and what does not exist now did not exist then.
         if reservations.values().any(|reservation| reservation.version > snapshot.event.version) {
             return Err(FactsError::Stale);
         }
-        Ok(Facts { reservations })
+        Ok(Facts { reservations, ..Facts::default() })
     }
 
     async fn commit(
@@ -185,8 +185,24 @@ impl EventStore for EmbeddedStore {
         self.blocking(deadline, move |view| view.reservation(&id)).await
     }
 
-    fn now(&self) -> Timestamp {
-        self.clock.now()
+    async fn waitlist_position(&self, _: &Reservation, _: Instant) -> Result<u32, StoreError> {
+        unimplemented!()
+    }
+
+    async fn events(&self, _: Option<&EventId>, _: usize, _: Instant) -> Result<Vec<EventSummary>, StoreError> {
+        unimplemented!()
+    }
+
+    async fn reservations(&self, _: &ReservationQuery, _: Instant) -> Result<Vec<Arc<Reservation>>, StoreError> {
+        unimplemented!()
+    }
+
+    async fn due(&self, _: Timestamp, _: usize, _: Instant) -> Result<Vec<EventId>, StoreError> {
+        unimplemented!()
+    }
+
+    async fn now(&self, _: Instant) -> Result<Timestamp, StoreError> {
+        Ok(self.clock.now())
     }
 
     async fn ready(&self, deadline: Instant) -> Result<(), StoreError> {

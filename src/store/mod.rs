@@ -7,12 +7,16 @@ use std::{collections::BTreeMap, sync::Arc};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio::time::Instant;
-use uuid::Uuid;
 
-use crate::domain::{Decision, Event, EventId, Facts, Head, Reservation, ReservationId, Version};
+use crate::domain::{
+    Decision, Event, EventId, EventSummary, Facts, Head, Reservation, ReservationId, Version, Wanted,
+};
 
 pub mod embedded;
 pub mod mongo;
+mod query;
+
+pub use query::{Place, ReservationQuery, Scope};
 
 /// An event as it was loaded or committed: the base that the next commit is conditioned on.
 #[derive(Debug, Clone)]
@@ -121,14 +125,16 @@ pub trait EventStore: Send + Sync + 'static {
     /// [`EventStore::prove`], tells.
     async fn load(&self, event_id: &EventId, deadline: Instant) -> Result<Option<Snapshot>, StoreError>;
 
-    /// Reads the reservations named by `uuids`, as they stand at `snapshot`; those that do not exist are left out.
-    async fn facts(&self, snapshot: &Snapshot, uuids: &[Uuid], deadline: Instant) -> Result<Facts, FactsError>;
+    /// Reads the reservations that are `wanted`, as they stand at `snapshot`. Those named by their uuid that do not exist are
+    /// left out; of the waitlist and of the holds there are as many as were wanted, or all that there are; every partner
+    /// wanted is there, with no reservation if it has none that is active.
+    async fn facts(&self, snapshot: &Snapshot, wanted: &Wanted, deadline: Instant) -> Result<Facts, FactsError>;
 
     /// Commits a decision's changes if the event is still at `snapshot`, and returns the event as it stands then.
     /// `head` becomes the fingerprint of the new version.
     ///
-    /// A decision without changes gives the version a new head, and nothing else: whatever was sent on the old base and
-    /// has not arrived yet can never be applied after that.
+    /// A decision without changes gives the version a new head, takes over when the event is due, and does nothing else:
+    /// whatever was sent on the old base and has not arrived yet can never be applied after that.
     async fn commit(
         &self,
         snapshot: &Snapshot,
@@ -147,8 +153,36 @@ pub trait EventStore: Send + Sync + 'static {
     /// Reads a reservation's current state, as [`EventStore::event`] does; that there is none is true of all processes.
     async fn reservation(&self, id: &ReservationId, deadline: Instant) -> Result<Option<Arc<Reservation>>, StoreError>;
 
-    /// The store's time in whole milliseconds, the one that decisions use: processes that share a store agree on it.
-    fn now(&self) -> Timestamp;
+    /// The place of `reservation` on its event's waitlist, counted from 1: how many who joined before it wait still, and
+    /// itself. As current as [`EventStore::event`].
+    async fn waitlist_position(&self, reservation: &Reservation, deadline: Instant) -> Result<u32, StoreError>;
+
+    /// Lists events in the order of their ids, those after `after`, `limit` at most. Each in a state that will last.
+    async fn events(
+        &self,
+        after: Option<&EventId>,
+        limit: usize,
+        deadline: Instant,
+    ) -> Result<Vec<EventSummary>, StoreError>;
+
+    /// Lists reservations in the order of their [`Place`], each in a state that will last. Of one event the list is as current
+    /// as [`EventStore::event`]; of all events it may lack what was committed within the last moments.
+    async fn reservations(
+        &self,
+        query: &ReservationQuery,
+        deadline: Instant,
+    ) -> Result<Vec<Arc<Reservation>>, StoreError>;
+
+    /// Events that are due at `now`: that need looking after without being asked. The earliest first, `limit` at most. One
+    /// that became due in the last moments may be missing.
+    async fn due(&self, now: Timestamp, limit: usize, deadline: Instant) -> Result<Vec<EventId>, StoreError>;
+
+    /// The store's time in whole milliseconds, the one that decisions use: processes that share a store agree on it. It may
+    /// lag a little and is never ahead, so that no hold lapses early.
+    ///
+    /// # Errors
+    /// When the store's time is not known for certain.
+    async fn now(&self, deadline: Instant) -> Result<Timestamp, StoreError>;
 
     /// Whether the store can be reached and would take a commit.
     async fn ready(&self, deadline: Instant) -> Result<(), StoreError>;

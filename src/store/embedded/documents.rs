@@ -2,7 +2,7 @@
 //!
 //! JSON costs little beside the disk, can be read by a person in need, and has no limits that a partner's strings meet.
 
-use std::{fmt::Display, ops::Range};
+use std::{fmt::Display, ops::Range, sync::Arc};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -85,14 +85,12 @@ impl Rows {
 pub(super) fn event(id: &EventId, bytes: &[u8]) -> Result<(Event, Head), StoreError> {
     let document: EventDocument = decode(bytes, id)?;
     let event = Event {
-        id: id.clone(),
-        name: document.name,
         total_seats: document.total_seats,
         available_seats: document.available_seats,
         confirmed_seats: document.confirmed_seats,
         reservation_count: document.reservation_count,
         version: document.version,
-        id_salt: document.id_salt,
+        ..Event::open(id.clone(), document.name, document.total_seats, document.id_salt)
     };
     Ok((event, document.head))
 }
@@ -109,6 +107,9 @@ pub(super) fn reservation(id: ReservationId, bytes: &[u8]) -> Result<Reservation
         version: document.version,
         created_version: document.created_version,
         created_at,
+        seat_ids: Arc::default(),
+        hold: None,
+        expires_at: None,
         fingerprint: document.fingerprint,
         operations: document.operations.into_iter().map(Operation::from).collect(),
     })
@@ -197,6 +198,7 @@ impl From<&Operation> for OperationDocument {
         let id = match &operation.id {
             OperationId::Key(key) => OperationIdDocument::Key(key.clone()),
             OperationId::Minted(uuid) => OperationIdDocument::Minted(*uuid),
+            OperationId::Unasked => unimplemented!(),
         };
         Self { id, kind: operation.kind, version: operation.version, status: operation.status }
     }
@@ -208,7 +210,7 @@ impl From<OperationDocument> for Operation {
             OperationIdDocument::Key(key) => OperationId::Key(key),
             OperationIdDocument::Minted(uuid) => OperationId::Minted(uuid),
         };
-        Self { id, kind: document.kind, version: document.version, status: document.status }
+        Self { id, kind: document.kind, version: document.version, status: document.status, expires_at: None, waitlist_position: None }
     }
 }
 

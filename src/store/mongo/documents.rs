@@ -105,15 +105,13 @@ impl EventDocument {
             let entries = entries.into_iter().map(|entry| entry.reservation().map(Arc::new));
             journal.insert(version, entries.collect::<Result<_, _>>().map_err(&unreadable)?);
         }
+        let name = EventName::parse(&document.name).map_err(|why| unreadable(format!("name {why}")))?;
         let event = Event {
-            id: document.id,
-            name: EventName::parse(&document.name).map_err(|why| unreadable(format!("name {why}")))?,
-            total_seats: document.total_seats,
             available_seats: document.available_seats,
             confirmed_seats: document.confirmed_seats,
             reservation_count: document.reservation_count,
             version: document.version,
-            id_salt: IdSalt(salt),
+            ..Event::open(document.id, name, document.total_seats, IdSalt(salt))
         };
         event.check().map_err(|why| unreadable(why.to_string()))?;
         Ok(Snapshot { event, head: Head(document.head.into()), journal })
@@ -127,6 +125,7 @@ impl ReservationDocument {
             id: match &operation.id {
                 OperationId::Key(key) => OperationIdDocument::Key(key.as_str().to_owned()),
                 OperationId::Minted(uuid) => OperationIdDocument::Minted((*uuid).into()),
+                OperationId::Unasked => unimplemented!(),
             },
             kind: operation.kind,
             version: operation.version,
@@ -167,7 +166,7 @@ impl ReservationDocument {
                 }
                 OperationIdDocument::Minted(uuid) => OperationId::Minted(uuid.into()),
             };
-            Ok(Operation { id, kind: operation.kind, version: operation.version, status: operation.status })
+            Ok(Operation { id, kind: operation.kind, version: operation.version, status: operation.status, expires_at: None, waitlist_position: None })
         };
         Ok(Reservation {
             id: self.id,
@@ -178,6 +177,9 @@ impl ReservationDocument {
             created_version: self.created_version,
             created_at: Timestamp::from_millisecond(self.created_at.timestamp_millis())
                 .map_err(|why| format!("createdAt: {why}"))?,
+            seat_ids: Arc::default(),
+            hold: None,
+            expires_at: None,
             fingerprint: self.fingerprint.map(|uuid| Fingerprint(uuid.into())),
             operations: self.operations.into_iter().map(operation).collect::<Result<_, String>>()?,
         })

@@ -18,7 +18,6 @@ use tokio::{
     task::JoinSet,
     time::{Instant, sleep, timeout_at},
 };
-use uuid::Uuid;
 
 use self::{
     clock::PrimaryClock,
@@ -29,10 +28,10 @@ use self::{
     schema::{EVENTS, RESERVATIONS},
     settler::Settler,
 };
-use super::{Base, CommitError, Creation, EventStore, FactsError, Snapshot, StoreError};
+use super::{Base, CommitError, Creation, EventStore, FactsError, ReservationQuery, Snapshot, StoreError};
 use crate::{
     clock::Clock,
-    domain::{Decision, Event, EventId, Facts, Head, Reservation, ReservationId, Version},
+    domain::{Decision, Event, EventId, EventSummary, Facts, Head, Reservation, ReservationId, Version, Wanted},
     ids,
 };
 
@@ -243,15 +242,16 @@ impl EventStore for MongoStore {
         found.map(EventDocument::read).transpose()
     }
 
-    async fn facts(&self, snapshot: &Snapshot, uuids: &[Uuid], deadline: Instant) -> Result<Facts, FactsError> {
+    async fn facts(&self, snapshot: &Snapshot, wanted: &Wanted, deadline: Instant) -> Result<Facts, FactsError> {
+        let uuids = &wanted.reservations;
         let event_id = &snapshot.event.id;
-        let mut wanted = RawArrayBuf::new();
+        let mut ids = RawArrayBuf::new();
         for uuid in uuids {
-            wanted.push(ReservationId { event_id: event_id.clone(), uuid: *uuid }.to_string());
+            ids.push(ReservationId { event_id: event_id.clone(), uuid: *uuid }.to_string());
         }
         let query = rawdoc! {
             "find": RESERVATIONS,
-            "filter": { "_id": { "$in": wanted }, "eventId": event_id.as_str() },
+            "filter": { "_id": { "$in": ids }, "eventId": event_id.as_str() },
             // One more than there can be, so that the server need not be asked whether there are more.
             "batchSize": i64::try_from(uuids.len() + 1).unwrap_or(i64::MAX),
         };
@@ -261,9 +261,9 @@ impl EventStore for MongoStore {
             let reservation = ReservationDocument::read(document)?;
             facts.reservations.insert(reservation.id.uuid, Arc::new(reservation));
         }
-        let wanted: HashSet<&Uuid> = uuids.iter().collect();
+        let named: HashSet<&uuid::Uuid> = uuids.iter().collect();
         let entries = snapshot.journal.values().flat_map(|entries| entries.iter());
-        for entry in entries.filter(|entry| wanted.contains(&entry.id.uuid)) {
+        for entry in entries.filter(|entry| named.contains(&entry.id.uuid)) {
             let known = facts.reservations.entry(entry.id.uuid).or_insert_with(|| entry.clone());
             if known.version < entry.version {
                 *known = entry.clone();
@@ -313,8 +313,24 @@ impl EventStore for MongoStore {
         Ok(found.map(Arc::new))
     }
 
-    fn now(&self) -> Timestamp {
-        self.clock.now()
+    async fn waitlist_position(&self, _: &Reservation, _: Instant) -> Result<u32, StoreError> {
+        unimplemented!()
+    }
+
+    async fn events(&self, _: Option<&EventId>, _: usize, _: Instant) -> Result<Vec<EventSummary>, StoreError> {
+        unimplemented!()
+    }
+
+    async fn reservations(&self, _: &ReservationQuery, _: Instant) -> Result<Vec<Arc<Reservation>>, StoreError> {
+        unimplemented!()
+    }
+
+    async fn due(&self, _: Timestamp, _: usize, _: Instant) -> Result<Vec<EventId>, StoreError> {
+        unimplemented!()
+    }
+
+    async fn now(&self, _: Instant) -> Result<Timestamp, StoreError> {
+        Ok(self.clock.now())
     }
 
     async fn ready(&self, deadline: Instant) -> Result<(), StoreError> {

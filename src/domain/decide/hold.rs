@@ -1,0 +1,69 @@
+//! Seats that are held for a while: confirmed in time, or lapsed.
+
+use super::*;
+
+/// How many more holds are asked for when all that are known are due.
+const MORE_HOLDS: usize = 8;
+
+impl Batch<'_> {
+    /// A reservation whose hold begins now.
+    pub(super) fn held_from_now(&mut self, reservation: Reservation) -> Reservation {
+        let Some(hold) = reservation.hold else { return reservation };
+        let expires_at = hold.after(self.now);
+        self.event.due_at = Some(self.event.due_at.map_or(expires_at, |due_at| due_at.min(expires_at)));
+        Reservation { status: Status::Held, expires_at: Some(expires_at), ..reservation }
+    }
+
+    pub(super) fn confirm(&mut self, command: &Command, uuid: Uuid) -> Result<Outcome, Undecided> {
+        let Some(existing) = self.reservation(uuid) else { return Ok(self.unknown(uuid)) };
+        if let Some(operation) = existing.operation(&command.operation) {
+            return Ok(match operation.kind {
+                OperationKind::Confirm => replayed(existing, operation),
+                _ => Outcome::Refused(Rejection::KeyReused),
+            });
+        }
+        if existing.status == Status::Cancelled {
+            return Ok(self.unknown(uuid));
+        }
+        if let Some(refused) = self.precondition(command) {
+            return Ok(refused);
+        }
+        match existing.status {
+            Status::Expired => Ok(Outcome::Refused(Rejection::HoldExpired)),
+            Status::Waitlisted => Ok(Outcome::Refused(Rejection::NothingHeld)),
+            Status::Confirmed => Ok(Outcome::AlreadySo(existing.clone())),
+            Status::Held | Status::Cancelled => {
+                let before = existing.status;
+                let confirmed =
+                    Reservation { status: Status::Confirmed, expires_at: None, ..Reservation::clone(existing) };
+                let operation = command.operation.clone();
+                self.step(operation, OperationKind::Confirm, Some(before), confirmed).map(accepted)
+            }
+        }
+    }
+
+    /// Ends every hold whose time is over, the earliest first.
+    pub(super) fn lapse_holds(&mut self) -> Result<(), Undecided> {
+        if self.event.due_at.is_none_or(|due_at| due_at > self.now) {
+            return Ok(());
+        }
+        let facts = self.facts;
+        let is_due = |hold: &Reservation| hold.expires_at.is_some_and(|expires_at| expires_at <= self.now);
+        let due = facts.holds.iter().take_while(|hold| is_due(hold)).count();
+        let next = facts.holds.get(due);
+        if next.is_none() && due < self.event.hold_count as usize && due < CHANGES_MAX {
+            let holds = (due.max(1) * MORE_HOLDS).min(self.event.hold_count as usize);
+            return Err(Undecided::Missing(Wanted { holds, ..Wanted::default() }));
+        }
+        self.event.due_at = next.and_then(|hold| hold.expires_at);
+        for hold in &facts.holds[..due] {
+            if self.is_full() {
+                self.left_over = true;
+                break;
+            }
+            let expired = Reservation { status: Status::Expired, expires_at: None, ..Reservation::clone(hold) };
+            self.step(OperationId::Unasked, OperationKind::Lapse, Some(Status::Held), expired)?;
+        }
+        Ok(())
+    }
+}

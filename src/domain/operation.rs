@@ -1,0 +1,62 @@
+//! Who did what, and when: the short histories by which an operation's own earlier effect is found again.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{EventSummary, Fingerprint, IdempotencyKey, Status, Version};
+
+/// How an operation is known again.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum OperationId {
+    /// By the request's `Idempotency-Key`.
+    Key(IdempotencyKey),
+    /// By an id minted at the door, for a request without a key.
+    Minted(Uuid),
+    /// Nobody asked for it, so nobody asks again: the service itself lapsed a hold or served the waitlist.
+    Unasked,
+}
+
+/// What an operation did to its reservation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OperationKind {
+    /// Made it.
+    Reserve,
+    /// Cancelled it.
+    Cancel,
+    /// Confirmed the hold.
+    Confirm,
+    /// Gave the head of the waitlist its seats.
+    Promote,
+    /// Ended the hold, whose time was over.
+    Lapse,
+}
+
+/// One entry in a reservation's own short history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operation {
+    /// Who did it.
+    pub id: OperationId,
+    /// What was done.
+    pub kind: OperationKind,
+    /// The event's version that it made.
+    pub version: Version,
+    /// The reservation's status after it.
+    pub status: Status,
+    /// When the reservation lapses, if it was held after it.
+    pub expires_at: Option<Timestamp>,
+    /// Its place on the waitlist, counted from 1, if it joined.
+    pub waitlist_position: Option<u32>,
+}
+
+/// One entry in an event's own short history: who made or amended it, and what they were told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventOperation {
+    /// Who did it.
+    pub id: OperationId,
+    /// What the request said; only where a key lets somebody ask again.
+    pub fingerprint: Option<Fingerprint>,
+    /// The answer, whose version is the one that the operation came to.
+    pub answer: EventSummary,
+}

@@ -1,0 +1,52 @@
+//! Looks for events that need looking after without being asked: a hold lapses, or free seats are left for the waitlist.
+//!
+//! Every process looks, so that it is done whichever of them live. The event's own task does the work and its commit
+//! decides who was first, so it is done once.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{Instant, sleep};
+
+use super::{inbox::{Errand, Inboxes}};
+use crate::{
+    ids,
+    store::{EventStore, StoreError},
+};
+
+/// The pause between two looks. Seats of a lapsed hold are promised to the next within two seconds.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Events that one look finds at most; with more it looks again at once.
+const EVENTS_MAX: usize = 256;
+
+/// How long one look may take.
+const LOOK_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Looks until the inboxes are closed.
+pub(super) async fn look_forever(store: Arc<dyn EventStore>, inboxes: Arc<Inboxes>) {
+    while !inboxes.is_closed() {
+        let found = match look(&*store, &inboxes).await {
+            Ok(found) => found,
+            Err(why) => {
+                // Whoever asks for anything learns of an outage, and the log has it from there.
+                log::debug!("could not look for events that are due: {why}");
+                0
+            }
+        };
+        if found < EVENTS_MAX {
+            // Several processes come apart, so that mostly one of them finds the work.
+            sleep(LOOK_EVERY.mul_f64(0.5 + ids::jitter() / 2.0)).await;
+        }
+    }
+}
+
+async fn look(store: &dyn EventStore, inboxes: &Arc<Inboxes>) -> Result<usize, StoreError> {
+    let deadline = Instant::now() + LOOK_PATIENCE;
+    let now = store.now(deadline).await?;
+    let due = store.due(now, EVENTS_MAX, deadline).await?;
+    for event_id in &due {
+        // A full inbox has commands in it, and deciding them looks after the event too.
+        let _ = inboxes.send(event_id, Errand::LookAfter);
+    }
+    Ok(due.len())
+}
