@@ -124,7 +124,11 @@ pub struct Details {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<Description>,
     /// When it begins.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "jiff::fmt::serde::timestamp::millisecond::optional")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "jiff::fmt::serde::timestamp::millisecond::optional"
+    )]
     pub starts_at: Option<Timestamp>,
     /// Where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -119,7 +119,7 @@ impl Event {
 
     /// A new event whose seats have names, every one of them free.
     #[must_use]
-    pub fn open_mapped(id: EventId, name: EventName, map: Arc<SeatMap>, id_salt: IdSalt) -> Self {
+    pub fn open_mapped(id: EventId, name: EventName, map: &Arc<SeatMap>, id_salt: IdSalt) -> Self {
         Self { hall: Some(Hall::new(map.clone())), ..Self::open(id, name, map.seats_for_sale(), id_salt) }
     }
 

@@ -1,6 +1,9 @@
 //! What must be known beside an event to decide commands on it.
 
-use std::{collections::{HashMap, HashSet}, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use uuid::Uuid;

@@ -1,8 +1,9 @@
 //! The rules of a sale, pure: no async, no IO, no clock, no randomness, and no knowledge of HTTP or of any store.
 //!
 //! Read [`event`] and [`reservation`] for the state, [`command`] for what can be asked, [`facts`] for what must be known
-//! beside the event, [`decide()`] for the answers.
+//! beside the event, [`decide()`] for the answers. [`seat_map`], [`hall`] and [`best_seats`] are the rooms for named seats.
 
+pub mod best_seats;
 pub mod command;
 pub mod decide;
 pub mod details;
@@ -12,10 +13,9 @@ pub mod fingerprint;
 pub mod hall;
 pub mod identity;
 pub mod operation;
+mod packed_seats;
 pub mod reservation;
 pub mod seat_map;
-mod best_seats;
-mod packed_seats;
 
 pub use command::{
     Amend, Amendment, Change, Command, Expected, Limited, Outcome, Rejection, Request, Reserve, Step, Subject,
@@ -28,6 +28,7 @@ pub use fingerprint::{Fingerprint, keyed_event_id};
 pub use hall::{Hall, SeatState};
 pub use identity::{EventId, Head, IdSalt, Version};
 pub use operation::{EventOperation, Operation, OperationId, OperationKind};
+pub use packed_seats::BLOCK_SEATS;
 pub use reservation::{HoldSeconds, IdempotencyKey, PartnerId, Reservation, ReservationId, SeatCount, Status};
 pub use seat_map::{Row, RowLabel, SeatId, SeatMap};
 

@@ -121,7 +121,9 @@ impl Problem {
                     "This Idempotency-Key was used for another request. Use a new key for a new request, and the same \
                      request for a retry.",
                 ),
+                other => INVALID_REQUEST.saying(other.to_string()),
             },
+            Self::Service(ServiceError::EventExists(id)) => INVALID_REQUEST.saying(id.to_string()),
             Self::Service(ServiceError::UnknownEvent(id)) => NOT_FOUND.saying(format!("There is no event {id}.")),
             Self::Service(ServiceError::VersionConflict) => VERSION_CONFLICT
                 .saying("Other servers changed the event first, at every try. Nothing was changed. Send it again."),

@@ -32,11 +32,10 @@ pub(super) async fn reserve(desk: Data<Desk>, terms: Terms, body: JsonBody) -> R
     let request = SeatRequest { partner_id, seats, seat_ids: std::sync::Arc::default(), waitlist: false, hold: None };
 
     let keyed = terms.key.is_some();
-    let answer =
-        desk.box_office.reserve(&desk.event_id, request, terms).await.map_err(|error| match error {
-            ServiceError::OutcomeUnknown(Some(id)) if !keyed => Problem::UnkeyedOutcomeUnknown(id),
-            other => of_configured_event(other),
-        })?;
+    let answer = desk.box_office.reserve(&desk.event_id, request, terms).await.map_err(|error| match error {
+        ServiceError::OutcomeUnknown(Some(id)) if !keyed => Problem::UnkeyedOutcomeUnknown(id),
+        other => of_configured_event(other),
+    })?;
 
     Ok(replayed(HttpResponse::Created(), answer.replayed)
         .insert_header((header::LOCATION, format!("/reservations/{}", answer.subject.id)))
@@ -51,7 +50,9 @@ pub(super) async fn show(desk: Data<Desk>, id: ReservationId) -> Result<HttpResp
         other => other.into(),
     })?;
 
-    Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-cache")).json(ReservationBody::from(&*reservation.reservation)))
+    Ok(HttpResponse::Ok()
+        .insert_header((header::CACHE_CONTROL, "no-cache"))
+        .json(ReservationBody::from(&*reservation.reservation)))
 }
 
 /// `DELETE /reservations/{id}`: its seats go back to the event.

@@ -114,11 +114,7 @@ impl Committer {
     }
 
     /// The time of the batch, which its first attempt fixes, and the event as it is known, or else loaded.
-    async fn prepare(
-        &mut self,
-        batch: &mut Batch,
-        deadline: Instant,
-    ) -> Result<(Timestamp, Arc<Snapshot>), Attempt> {
+    async fn prepare(&mut self, batch: &mut Batch, deadline: Instant) -> Result<(Timestamp, Arc<Snapshot>), Attempt> {
         let now = match batch.now {
             Some(now) => now,
             None => *batch.now.insert(self.store.now(deadline).await.map_err(failed)?),

@@ -52,9 +52,11 @@ pub(super) enum Failure {
 struct Member {
     command: Command,
     waiting: Option<Envelope>,
-    /// What an earlier attempt, for this command or for another one under the same key, may have written without our
-    /// knowing: a reservation, or (`None` within) the event's own terms.
-    possible: Option<Option<ReservationId>>,
+    /// Whether what it asks for may have been written without our knowing, by an earlier attempt for this command or for
+    /// another one under the same key.
+    possible: bool,
+    /// The reservation that would have been written then; `None` if it is about the event itself.
+    reservation_id: Option<ReservationId>,
     /// Whether that write was this command's own, so that finding it is the first answer and not a replay.
     own: bool,
 }
@@ -64,7 +66,8 @@ impl Batch {
         let member = |envelope: Envelope| Member {
             command: envelope.command.clone(),
             waiting: Some(envelope),
-            possible: None,
+            possible: false,
+            reservation_id: None,
             own: false,
         };
         Self::of(envelopes.into_iter().map(member).collect(), None)
@@ -105,12 +108,12 @@ impl Batch {
         let failure = self.failure.clone();
         self.members.retain_mut(|member| {
             let Some(envelope) = member.waiting.take_if(|envelope| envelope.deadline <= now) else { return true };
-            let (error, stays) = match (&member.possible, &failure) {
-                (Some(id), _) => (ServiceError::OutcomeUnknown(id.clone()), true),
-                (None, Some(Failure::Conflict)) => (ServiceError::VersionConflict, false),
-                (None, Some(Failure::Unavailable(why))) => (ServiceError::Unavailable(why.clone()), false),
-                (None, None) if outage => (ServiceError::Unavailable("it fails at this time".to_owned()), false),
-                (None, None) => (ServiceError::Overloaded, false),
+            let (error, stays) = match &failure {
+                _ if member.possible => (ServiceError::OutcomeUnknown(member.reservation_id.clone()), true),
+                Some(Failure::Conflict) => (ServiceError::VersionConflict, false),
+                Some(Failure::Unavailable(why)) => (ServiceError::Unavailable(why.clone()), false),
+                None if outage => (ServiceError::Unavailable("it fails at this time".to_owned()), false),
+                None => (ServiceError::Overloaded, false),
             };
             send(envelope, Err(error));
             stays
@@ -139,7 +142,8 @@ impl Batch {
             if matches!(outcome, Outcome::Accepted(_) | Outcome::Replayed(_)) {
                 let uuid = member.command.reservation_uuid(&event.id_salt);
                 let reservation_id = |uuid| ReservationId { event_id: event.id.clone(), uuid };
-                member.possible = Some(uuid.map(reservation_id));
+                member.possible = true;
+                member.reservation_id = uuid.map(reservation_id);
             }
         }
     }
@@ -168,7 +172,7 @@ impl Batch {
     pub(super) fn fail(self, error: &ServiceError) {
         for member in self.members {
             if let Some(envelope) = member.waiting {
-                let unknown = member.possible.map(ServiceError::OutcomeUnknown);
+                let unknown = member.possible.then_some(ServiceError::OutcomeUnknown(member.reservation_id));
                 send(envelope, Err(unknown.unwrap_or_else(|| error.clone())));
             }
         }

@@ -8,13 +8,16 @@ use tokio::{
 };
 
 use super::{
-    caretaker,    Answer, Limits, NewEvent, SeatRequest, Seating, ServiceError, Standing, Terms, batch::Envelope, inbox::{Errand, Inboxes},
+    Answer, Limits, NewEvent, SeatRequest, Seating, ServiceError, Standing, Terms,
+    batch::Envelope,
+    caretaker,
+    inbox::{Errand, Inboxes},
     shared_read::SharedReads,
 };
 use crate::{
     domain::{
-        Amend, Command, Details, Quotas, Event, EventId, EventName, EventOperation, EventSummary, Fingerprint, OperationId, Outcome, Rejection, Request, Reservation,
-        ReservationId, Reserve, Status, Subject, keyed_event_id,
+        Amend, Command, Details, Event, EventId, EventName, EventOperation, EventSummary, Fingerprint, OperationId,
+        Outcome, Quotas, Rejection, Request, Reservation, ReservationId, Reserve, Status, Subject, keyed_event_id,
     },
     ids,
     store::{Creation, EventStore, ReservationQuery, StoreError},
@@ -197,10 +200,9 @@ impl BoxOffice {
     async fn ask(&self, event_id: &EventId, request: Request, terms: Terms) -> Result<Answer<Subject>, ServiceError> {
         let operation = terms.key.map_or_else(ids::operation, OperationId::Key);
         let known = match (&operation, &request) {
-            (OperationId::Key(_), Request::Reserve(_)) => None,
+            (OperationId::Key(_), Request::Reserve(_)) | (_, Request::Amend(_)) => None,
             (_, Request::Reserve(reserve)) => Some(reserve.minted),
             (_, Request::Cancel(uuid) | Request::Confirm(uuid)) => Some(*uuid),
-            (_, Request::Amend(_)) => None,
         };
         let command = Command { operation, expected: terms.expected, request };
         let (answer, answered) = oneshot::channel();
@@ -239,7 +241,7 @@ fn new_event(new: NewEvent, operation: OperationId) -> Event {
     let salt = ids::id_salt();
     let mut event = match new.seating {
         Seating::Unnamed(seats) => Event::open(id, new.name, seats, salt),
-        Seating::Mapped(map) => Event::open_mapped(id, new.name, map, salt),
+        Seating::Mapped(map) => Event::open_mapped(id, new.name, &map, salt),
     };
     event.details = Arc::new(new.details);
     event.quotas = new.quotas;

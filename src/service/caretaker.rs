@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
-use super::{inbox::{Errand, Inboxes}};
+use super::inbox::{Errand, Inboxes};
 use crate::{
     ids,
     store::{EventStore, StoreError},

@@ -8,9 +8,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::domain::{
-    Decision, Event, EventId, EventSummary, Facts, Head, Reservation, ReservationId, Version, Wanted,
-};
+use crate::domain::{Decision, Event, EventId, EventSummary, Facts, Head, Reservation, ReservationId, Version, Wanted};
 
 pub mod embedded;
 pub mod mongo;

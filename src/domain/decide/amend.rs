@@ -2,7 +2,7 @@
 
 use super::{
     super::{Amend, Amendment, Details, EventOperation, Quotas},
-    *,
+    Arc, Batch, Change, Command, Outcome, Rejection, Subject, Undecided,
 };
 
 impl Batch<'_> {
@@ -49,11 +49,7 @@ impl Batch<'_> {
         self.serve_waitlist()?;
         // The answer tells the event as it is when those who waited were served, so that its version is the one to go on from.
         let answer = self.event.summary();
-        self.event.remember(EventOperation {
-            id: command.operation.clone(),
-            fingerprint,
-            answer: answer.clone(),
-        });
+        self.event.remember(EventOperation { id: command.operation.clone(), fingerprint, answer: answer.clone() });
         Ok(Outcome::Accepted(Subject::Event(Box::new(answer))))
     }
 }

@@ -1,6 +1,8 @@
 //! Giving seats back, or a place on the waitlist up.
 
-use super::*;
+use super::{
+    Batch, Command, OperationKind, Outcome, Rejection, Reservation, Status, Undecided, Uuid, accepted, replayed,
+};
 
 impl Batch<'_> {
     pub(super) fn cancel(&mut self, command: &Command, uuid: Uuid) -> Result<Outcome, Undecided> {
@@ -18,8 +20,7 @@ impl Batch<'_> {
             return Ok(refused);
         }
         let before = existing.status;
-        let cancelled =
-            Reservation { status: Status::Cancelled, expires_at: None, ..Reservation::clone(existing) };
+        let cancelled = Reservation { status: Status::Cancelled, expires_at: None, ..Reservation::clone(existing) };
         let cancelled = self.step(command.operation.clone(), OperationKind::Cancel, Some(before), cancelled)?;
         // Also one who only waited may have stood in the way of those behind.
         self.serve_waitlist()?;

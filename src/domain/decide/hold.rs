@@ -1,6 +1,9 @@
 //! Seats that are held for a while: confirmed in time, or lapsed.
 
-use super::*;
+use super::{
+    Batch, CHANGES_MAX, Command, OperationId, OperationKind, Outcome, Rejection, Reservation, Status, Undecided, Uuid,
+    Wanted, accepted, replayed,
+};
 
 /// How many more holds are asked for when all that are known are due.
 const MORE_HOLDS: usize = 8;
@@ -51,10 +54,12 @@ impl Batch<'_> {
         let is_due = |hold: &Reservation| hold.expires_at.is_some_and(|expires_at| expires_at <= self.now);
         let due = facts.holds.iter().take_while(|hold| is_due(hold)).count();
         let next = facts.holds.get(due);
-        if next.is_none() && due < self.event.hold_count as usize && due < CHANGES_MAX {
+        let more_may_be_due = next.is_none() && due < self.event.hold_count as usize;
+        if more_may_be_due && due < CHANGES_MAX {
             let holds = (due.max(1) * MORE_HOLDS).min(self.event.hold_count as usize);
             return Err(Undecided::Missing(Wanted { holds, ..Wanted::default() }));
         }
+        self.left_over = more_may_be_due;
         self.event.due_at = next.and_then(|hold| hold.expires_at);
         for hold in &facts.holds[..due] {
             if self.is_full() {

@@ -4,7 +4,8 @@ use std::num::NonZeroU32;
 
 use super::{
     super::{Limited, Reserve, Sales, SeatId, SeatState},
-    *,
+    Arc, Batch, Command, OperationKind, Outcome, Rejection, Reservation, ReservationId, Status, Undecided, Wanted,
+    accepted, replayed,
 };
 
 impl Batch<'_> {

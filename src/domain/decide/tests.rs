@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::*;
 use crate::domain::{EventId, EventName, Expected, IdSalt, IdempotencyKey, OperationId, PartnerId, SeatCount, Version};
 
-#[path = "decide_properties.rs"]
+#[path = "properties.rs"]
 mod properties;
 
 #[test]

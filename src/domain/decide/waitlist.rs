@@ -1,6 +1,6 @@
 //! Who waits for seats gets them strictly in order: the head of the list, or nobody.
 
-use super::*;
+use super::{Arc, Batch, OperationId, OperationKind, Reservation, Status, Undecided, Wanted};
 
 /// How many more who wait are asked for when all who are known were served.
 const MORE_WAITING: usize = 8;

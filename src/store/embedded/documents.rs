@@ -210,7 +210,14 @@ impl From<OperationDocument> for Operation {
             OperationIdDocument::Key(key) => OperationId::Key(key),
             OperationIdDocument::Minted(uuid) => OperationId::Minted(uuid),
         };
-        Self { id, kind: document.kind, version: document.version, status: document.status, expires_at: None, waitlist_position: None }
+        Self {
+            id,
+            kind: document.kind,
+            version: document.version,
+            status: document.status,
+            expires_at: None,
+            waitlist_position: None,
+        }
     }
 }
 

@@ -166,7 +166,14 @@ impl ReservationDocument {
                 }
                 OperationIdDocument::Minted(uuid) => OperationId::Minted(uuid.into()),
             };
-            Ok(Operation { id, kind: operation.kind, version: operation.version, status: operation.status, expires_at: None, waitlist_position: None })
+            Ok(Operation {
+                id,
+                kind: operation.kind,
+                version: operation.version,
+                status: operation.status,
+                expires_at: None,
+                waitlist_position: None,
+            })
         };
         Ok(Reservation {
             id: self.id,
