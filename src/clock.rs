@@ -1,5 +1,7 @@
 //! The only source of "now".
 
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+
 use jiff::Timestamp;
 
 /// Tells the time in whole milliseconds, the finest step that every store keeps.
@@ -19,21 +21,26 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still, for tests.
+/// A clock that stands still until it is set, for tests.
 #[derive(Debug)]
-pub struct ManualClock(Timestamp);
+pub struct ManualClock(AtomicI64);
 
 impl ManualClock {
     /// A clock that stands at `start`.
     #[must_use]
     pub fn at(start: Timestamp) -> Self {
-        Self(truncate(start))
+        Self(AtomicI64::new(start.as_millisecond()))
+    }
+
+    /// Sets it, forwards or backwards.
+    pub fn set(&self, now: Timestamp) {
+        self.0.store(now.as_millisecond(), Relaxed);
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        self.0
+        Timestamp::from_millisecond(self.0.load(Relaxed)).unwrap_or_default()
     }
 }
 

@@ -2,20 +2,25 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use ticketboss::{
-    domain::{Decision, Event, EventId, Facts, Head, Reservation, ReservationId},
-    store::{Base, CommitError, Creation, EventStore, FactsError, Snapshot, StoreError, embedded::EmbeddedStore},
+    domain::{Change, Decision, Event, EventId, EventSummary, Facts, Head, Reservation, ReservationId, Wanted},
+    store::{
+        Base, CommitError, Creation, EventStore, FactsError, ReservationQuery, Snapshot, StoreError,
+        embedded::EmbeddedStore,
+    },
 };
 use tokio::{
-    sync::{Semaphore, mpsc},
+    sync::{Semaphore, mpsc, watch},
     time::Instant,
 };
-use uuid::Uuid;
 
 /// What becomes of one commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +48,9 @@ pub(crate) struct FaultyStore {
     gate: Option<Semaphore>,
     /// How many changes each commit that began had.
     begun: mpsc::UnboundedSender<usize>,
+    hide_next_creation: AtomicBool,
+    /// How often it was asked which events are due.
+    looks: watch::Sender<u64>,
 }
 
 impl FaultyStore {
@@ -50,7 +58,18 @@ impl FaultyStore {
     pub(crate) fn new(inner: EmbeddedStore, fates: &[Fate]) -> (Self, mpsc::UnboundedReceiver<usize>) {
         let (begun, heard) = mpsc::unbounded_channel();
         let fates = Mutex::new(fates.iter().copied().collect());
-        (Self { inner: Arc::new(inner), fates, later: Mutex::default(), gate: None, begun }, heard)
+        (
+            Self {
+                inner: Arc::new(inner),
+                fates,
+                later: Mutex::default(),
+                gate: None,
+                begun,
+                hide_next_creation: AtomicBool::new(false),
+                looks: watch::Sender::new(0),
+            },
+            heard,
+        )
     }
 
     /// The same, where each commit waits for [`FaultyStore::let_one_pass`].
@@ -62,6 +81,19 @@ impl FaultyStore {
     /// Adds a fate after those that are left.
     pub(crate) fn add_fate(&self, fate: Fate) {
         self.fates.lock().expect("the list of fates").push_back(fate);
+    }
+
+    /// Waits until somebody, beginning after this call, has asked which events are due.
+    pub(crate) async fn looked_for_due_events(&self) {
+        // One who asks at this moment may have begun before.
+        let mut looks = self.looks.subscribe();
+        let enough = *looks.borrow_and_update() + 2;
+        looks.wait_for(|looks| *looks >= enough).await.expect("the store lives");
+    }
+
+    /// Makes the next new event, and tells nobody.
+    pub(crate) fn hide_next_creation(&self) {
+        self.hide_next_creation.store(true, Relaxed);
     }
 
     /// Lets one waiting commit, or the next one, begin.
@@ -111,7 +143,8 @@ impl EventStore for FaultyStore {
             Some(Fate::Conflict) => Err(CommitError::Conflict),
             Some(Fate::RefusesPoison) => {
                 self.fates.lock().expect("the list of fates").push_front(Fate::RefusesPoison);
-                if decision.changes.iter().any(|change| change.reservation.partner_id.as_str() == "poison") {
+                let mut steps = decision.changes.iter().filter_map(Change::step);
+                if steps.any(|step| step.reservation.partner_id.as_str() == "poison") {
                     return Err(CommitError::Refused("poison".to_owned()));
                 }
                 self.inner.commit(snapshot, decision, head, deadline).await
@@ -120,15 +153,19 @@ impl EventStore for FaultyStore {
     }
 
     async fn create(&self, event: &Event, head: Head, deadline: Instant) -> Result<Creation, StoreError> {
-        self.inner.create(event, head, deadline).await
+        let created = self.inner.create(event, head, deadline).await;
+        if self.hide_next_creation.swap(false, Relaxed) {
+            return Err(StoreError::Unavailable("nobody knows".to_owned()));
+        }
+        created
     }
 
     async fn load(&self, event_id: &EventId, deadline: Instant) -> Result<Option<Snapshot>, StoreError> {
         self.inner.load(event_id, deadline).await
     }
 
-    async fn facts(&self, snapshot: &Snapshot, uuids: &[Uuid], deadline: Instant) -> Result<Facts, FactsError> {
-        self.inner.facts(snapshot, uuids, deadline).await
+    async fn facts(&self, snapshot: &Snapshot, wanted: &Wanted, deadline: Instant) -> Result<Facts, FactsError> {
+        self.inner.facts(snapshot, wanted, deadline).await
     }
 
     async fn prove(&self, event_id: &EventId, base: Base, deadline: Instant) -> Result<bool, StoreError> {
@@ -143,8 +180,35 @@ impl EventStore for FaultyStore {
         self.inner.reservation(id, deadline).await
     }
 
-    fn now(&self) -> Timestamp {
-        self.inner.now()
+    async fn waitlist_position(&self, reservation: &Reservation, deadline: Instant) -> Result<u32, StoreError> {
+        self.inner.waitlist_position(reservation, deadline).await
+    }
+
+    async fn events(
+        &self,
+        after: Option<&EventId>,
+        limit: usize,
+        deadline: Instant,
+    ) -> Result<Vec<EventSummary>, StoreError> {
+        self.inner.events(after, limit, deadline).await
+    }
+
+    async fn reservations(
+        &self,
+        query: &ReservationQuery,
+        deadline: Instant,
+    ) -> Result<Vec<Arc<Reservation>>, StoreError> {
+        self.inner.reservations(query, deadline).await
+    }
+
+    async fn due(&self, now: Timestamp, limit: usize, deadline: Instant) -> Result<Vec<EventId>, StoreError> {
+        let due = self.inner.due(now, limit, deadline).await;
+        self.looks.send_modify(|looks| *looks += 1);
+        due
+    }
+
+    async fn now(&self, deadline: Instant) -> Result<Timestamp, StoreError> {
+        self.inner.now(deadline).await
     }
 
     async fn ready(&self, deadline: Instant) -> Result<(), StoreError> {
