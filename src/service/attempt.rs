@@ -50,6 +50,9 @@ pub(super) struct Committer {
     /// Bases of unclear attempts. While the event stands at one, that attempt may yet land, so a batch with nothing to
     /// write is not answered there: first the event gets a new head, at which the attempt can never land.
     suspects: VecDeque<Base>,
+    /// Whether the last look found no such event: then nothing is worth keeping, and many tasks for events that do not exist
+    /// must not add up.
+    unknown: bool,
     /// Whether the store failed at the last attempt; an outage is logged when it begins and when it ends.
     outage: bool,
     pub(super) pace: Pace,
@@ -57,7 +60,15 @@ pub(super) struct Committer {
 
 impl Committer {
     pub(super) fn new(event_id: EventId, store: Arc<dyn EventStore>) -> Self {
-        Self { event_id, store, current: None, suspects: VecDeque::new(), outage: false, pace: Pace::default() }
+        Self {
+            event_id,
+            store,
+            current: None,
+            suspects: VecDeque::new(),
+            unknown: false,
+            outage: false,
+            pace: Pace::default(),
+        }
     }
 
     pub(super) fn event_id(&self) -> &EventId {
@@ -66,6 +77,11 @@ impl Committer {
 
     pub(super) fn store(&self) -> Arc<dyn EventStore> {
         self.store.clone()
+    }
+
+    /// Whether there is no such event, as far as is known.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.unknown
     }
 
     /// Whether the event, as it is known, needs looking after at `now`.
@@ -92,6 +108,7 @@ impl Committer {
             Ok((now, snapshot)) => self.attempt_on(snapshot, batch, now, deadline).await,
             Err(attempt) => attempt,
         };
+        self.unknown = matches!(attempt, Attempt::Hopeless(ServiceError::UnknownEvent(_)));
         if !matches!(attempt, Attempt::Committed(..) | Attempt::Unchanged(..)) {
             self.current = None;
         }

@@ -41,7 +41,7 @@ impl BoxOffice {
     #[must_use]
     pub fn new(store: Arc<dyn EventStore>, limits: Limits) -> Self {
         let inboxes = Arc::new(Inboxes::new(store.clone(), limits));
-        tokio::spawn(caretaker::look_forever(store.clone(), inboxes.clone()));
+        tokio::spawn(caretaker::look_forever(store.clone(), Arc::downgrade(&inboxes)));
         Self {
             inboxes,
             summaries: Arc::new(SharedReads::new(store.clone(), limits.request_timeout)),

@@ -3,7 +3,10 @@
 //! Every process looks, so that it is done whichever of them live. The event's own task does the work and its commit
 //! decides who was first, so it is done once.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use tokio::time::{Instant, sleep};
 
@@ -22,9 +25,9 @@ const EVENTS_MAX: usize = 256;
 /// How long one look may take.
 const LOOK_PATIENCE: Duration = Duration::from_secs(2);
 
-/// Looks until the inboxes are closed.
-pub(super) async fn look_forever(store: Arc<dyn EventStore>, inboxes: Arc<Inboxes>) {
-    while !inboxes.is_closed() {
+/// Looks until the inboxes are closed or gone.
+pub(super) async fn look_forever(store: Arc<dyn EventStore>, inboxes: Weak<Inboxes>) {
+    while let Some(inboxes) = inboxes.upgrade().filter(|inboxes| !inboxes.is_closed()) {
         let found = match look(&*store, &inboxes).await {
             Ok(found) => found,
             Err(why) => {
@@ -33,6 +36,7 @@ pub(super) async fn look_forever(store: Arc<dyn EventStore>, inboxes: Arc<Inboxe
                 0
             }
         };
+        drop(inboxes);
         if found < EVENTS_MAX {
             // Several processes come apart, so that mostly one of them finds the work.
             sleep(LOOK_EVERY.mul_f64(0.5 + ids::jitter() / 2.0)).await;

@@ -63,7 +63,7 @@ pub(super) async fn run(
                     task.work_on(batch).await;
                 }
             }
-            () = sleep(patience), if idle => {
+            () = sleep(if task.committer.is_unknown() { Duration::ZERO } else { patience }), if idle => {
                 if retire(&inbox) {
                     return;
                 }

@@ -2,6 +2,7 @@
 //!
 //! - [`contract`]: what partners rely on, route by route; [`hostile`]: what no partner should send
 //! - [`crowds`], [`processes`]: many at once, in one process and in several
+//! - [`sales`]: waitlist, holds, named seats and limits, under crowds and crashes
 //! - [`crashes`], [`failovers`], [`outages`]: servers and stores that die and come back
 //! - [`lifecycle`]: starting and stopping
 //! - [`harness`]: the ground that all of it stands on
@@ -18,3 +19,4 @@ mod hostile;
 mod lifecycle;
 mod outages;
 mod processes;
+mod sales;
