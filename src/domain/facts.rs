@@ -72,17 +72,19 @@ pub fn facts_needed<'a>(
 ) -> Wanted {
     let mut wanted = Wanted::default();
     let mut may_free_seats = false;
+    let mut may_limit_partners = event.quotas.limit_partners();
     let mut partners = HashSet::new();
     for command in commands {
         let is_new = matches!(command.request, Request::Reserve(_)) && command.key().is_none();
         if attempted || !is_new {
             wanted.reservations.extend(command.reservation_uuid(&event.id_salt));
         }
-        if let Request::Reserve(reserve) = &command.request
-            && event.quotas.limit_partners()
-            && partners.insert(&reserve.partner_id)
-        {
-            wanted.partners.push(reserve.partner_id.clone());
+        match &command.request {
+            Request::Reserve(reserve) if may_limit_partners && partners.insert(&reserve.partner_id) => {
+                wanted.partners.push(reserve.partner_id.clone());
+            }
+            Request::Amend(amend) => may_limit_partners |= amend.limits_partners(),
+            _ => {}
         }
         may_free_seats |= matches!(command.request, Request::Cancel(_) | Request::Amend(_));
     }
