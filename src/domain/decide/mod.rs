@@ -160,7 +160,7 @@ impl<'a> Batch<'a> {
 
     fn finish(mut self, outcomes: Vec<Outcome>) -> Result<Decision, Undecided> {
         if self.left_over {
-            self.event.due_at = Some(self.now);
+            self.event.due_at = Some(self.event.due_at.map_or(self.now, |due_at| due_at.min(self.now)));
         } else if self.event.hold_count == 0 {
             self.event.due_at = None;
         }
