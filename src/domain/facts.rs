@@ -8,7 +8,7 @@ use std::{
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Command, Event, PartnerId, Request, Reservation};
+use super::{CHANGES_MAX, Command, Event, PartnerId, Request, Reservation};
 
 /// Rows of the waitlist that are asked for beside those that can be foreseen, so that one question mostly does.
 const WAITLIST_MARGIN: usize = 8;
@@ -94,7 +94,7 @@ pub fn facts_needed<'a>(
     }
     if event.waitlist_count > 0 && (may_free_seats || event.available_seats > 0) {
         let served = event.available_seats as usize + wanted.holds + wanted.reservations.len();
-        wanted.waitlist = (served + WAITLIST_MARGIN).min(event.waitlist_count as usize);
+        wanted.waitlist = (served + WAITLIST_MARGIN).min(CHANGES_MAX).min(event.waitlist_count as usize);
     }
     wanted
 }
