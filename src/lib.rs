@@ -19,3 +19,7 @@ pub mod ids;
 pub mod logging;
 pub mod service;
 pub mod store;
+
+#[cfg(test)]
+#[path = "../tests/model/mod.rs"]
+mod model;

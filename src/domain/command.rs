@@ -106,6 +106,15 @@ pub struct Amend {
     pub total_seats: Option<u32>,
 }
 
+impl Amend {
+    /// Whether what a partner has must be known before the partner gets more, once these are the event's terms.
+    #[must_use]
+    pub fn limits_partners(&self) -> bool {
+        let limits = |max: &Option<Option<NonZeroU32>>| max.is_some_and(|max| max.is_some());
+        limits(&self.seats_per_partner_max) || limits(&self.reservations_per_partner_max)
+    }
+}
+
 impl Command {
     /// The request's `Idempotency-Key`, if it carried one.
     #[must_use]

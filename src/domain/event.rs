@@ -90,7 +90,7 @@ pub struct BrokenInvariant {
 
 /// Amendments that an event remembers, beside its making. Each is about a kilobyte in every document that carries the event,
 /// and a retry comes within seconds.
-const AMENDMENTS_REMEMBERED: usize = 8;
+pub(super) const AMENDMENTS_REMEMBERED: usize = 8;
 
 impl Event {
     /// A new event with every seat free.

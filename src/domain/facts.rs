@@ -8,7 +8,7 @@ use std::{
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Command, Event, PartnerId, Request, Reservation};
+use super::{CHANGES_MAX, Command, Event, PartnerId, Request, Reservation};
 
 /// Rows of the waitlist that are asked for beside those that can be foreseen, so that one question mostly does.
 const WAITLIST_MARGIN: usize = 8;
@@ -72,17 +72,19 @@ pub fn facts_needed<'a>(
 ) -> Wanted {
     let mut wanted = Wanted::default();
     let mut may_free_seats = false;
+    let mut may_limit_partners = event.quotas.limit_partners();
     let mut partners = HashSet::new();
     for command in commands {
         let is_new = matches!(command.request, Request::Reserve(_)) && command.key().is_none();
         if attempted || !is_new {
             wanted.reservations.extend(command.reservation_uuid(&event.id_salt));
         }
-        if let Request::Reserve(reserve) = &command.request
-            && event.quotas.limit_partners()
-            && partners.insert(&reserve.partner_id)
-        {
-            wanted.partners.push(reserve.partner_id.clone());
+        match &command.request {
+            Request::Reserve(reserve) if may_limit_partners && partners.insert(&reserve.partner_id) => {
+                wanted.partners.push(reserve.partner_id.clone());
+            }
+            Request::Amend(amend) => may_limit_partners |= amend.limits_partners(),
+            _ => {}
         }
         may_free_seats |= matches!(command.request, Request::Cancel(_) | Request::Amend(_));
     }
@@ -92,7 +94,7 @@ pub fn facts_needed<'a>(
     }
     if event.waitlist_count > 0 && (may_free_seats || event.available_seats > 0) {
         let served = event.available_seats as usize + wanted.holds + wanted.reservations.len();
-        wanted.waitlist = (served + WAITLIST_MARGIN).min(event.waitlist_count as usize);
+        wanted.waitlist = (served + WAITLIST_MARGIN).min(CHANGES_MAX).min(event.waitlist_count as usize);
     }
     wanted
 }

@@ -59,13 +59,12 @@ impl Batch<'_> {
             let holds = (due.max(1) * MORE_HOLDS).min(self.event.hold_count as usize);
             return Err(Undecided::Missing(Wanted { holds, ..Wanted::default() }));
         }
-        self.left_over = more_may_be_due;
-        self.event.due_at = next.and_then(|hold| hold.expires_at);
-        for hold in &facts.holds[..due] {
-            if self.is_full() {
-                self.left_over = true;
-                break;
-            }
+        self.left_over = more_may_be_due || due > CHANGES_MAX;
+        let lapsing = &facts.holds[..due.min(CHANGES_MAX)];
+        // Those that are left over lapse no earlier than the last of these.
+        let first_left = if self.left_over { lapsing.last() } else { next };
+        self.event.due_at = first_left.and_then(|hold| hold.expires_at);
+        for hold in lapsing {
             let expired = Reservation { status: Status::Expired, expires_at: None, ..Reservation::clone(hold) };
             self.step(OperationId::Unasked, OperationKind::Lapse, Some(Status::Held), expired)?;
         }

@@ -16,7 +16,8 @@ use uuid::Uuid;
 
 use super::{
     Change, Command, Event, Facts, Operation, OperationId, OperationKind, Outcome, PartnerId, Rejection, Request,
-    Reservation, ReservationId, Status, Step, Subject, Wanted, event::BrokenInvariant,
+    Reservation, ReservationId, Status, Step, Subject, Wanted,
+    event::{AMENDMENTS_REMEMBERED, BrokenInvariant},
 };
 
 mod amend;
@@ -33,8 +34,8 @@ pub const CHANGES_MAX: usize = 2_048;
 /// that was decided on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
-    /// One outcome for each command, in the commands' order. Fewer than commands when [`CHANGES_MAX`] was reached: the others
-    /// are to be decided on the event as it is then.
+    /// One outcome for each command, in the commands' order. Fewer than commands when [`CHANGES_MAX`] was reached, or when
+    /// there are more amendments than an event remembers: the others are to be decided on the event as it is then.
     pub outcomes: Vec<Outcome>,
     /// The accepted changes in order; each raises the version by one.
     pub changes: Vec<Change>,
@@ -90,7 +91,7 @@ pub fn decide<'a>(
     let mut outcomes = Vec::new();
     batch.look_after()?;
     for command in commands {
-        if batch.left_over || batch.is_full() {
+        if batch.left_over || batch.is_full() || batch.would_forget_itself(command) {
             break;
         }
         outcomes.push(match &command.request {
@@ -160,7 +161,7 @@ impl<'a> Batch<'a> {
 
     fn finish(mut self, outcomes: Vec<Outcome>) -> Result<Decision, Undecided> {
         if self.left_over {
-            self.event.due_at = Some(self.now);
+            self.event.due_at = Some(self.event.due_at.map_or(self.now, |due_at| due_at.min(self.now)));
         } else if self.event.hold_count == 0 {
             self.event.due_at = None;
         }
@@ -170,6 +171,14 @@ impl<'a> Batch<'a> {
 
     fn is_full(&self) -> bool {
         self.changes.len() >= CHANGES_MAX
+    }
+
+    /// Whether the event would have to forget an amendment of this very batch to remember `command`. Deciding the batch anew
+    /// must find them all.
+    fn would_forget_itself(&self, command: &Command) -> bool {
+        let is_amendment = |change: &&Change| matches!(change, Change::Event(_));
+        matches!(command.request, Request::Amend(_))
+            && self.changes.iter().filter(is_amendment).count() >= AMENDMENTS_REMEMBERED
     }
 
     /// Makes one step of a reservation: notes the operation in its history and moves the event on.

@@ -9,12 +9,13 @@ impl Batch<'_> {
     /// Gives free seats to those who wait, in order, until the seats do not suffice for the head of the list.
     pub(super) fn serve_waitlist(&mut self) -> Result<(), Undecided> {
         while self.event.available_seats > 0 && self.event.waitlist_count > 0 {
-            let head = self.head_of_waitlist()?;
-            if head.seats.get() > self.event.available_seats {
+            if self.is_full() {
+                // Whether the seats suffice for the head is a question for the next decision.
+                self.left_over = true;
                 break;
             }
-            if self.is_full() {
-                self.left_over = true;
+            let head = self.head_of_waitlist()?;
+            if head.seats.get() > self.event.available_seats {
                 break;
             }
             self.promote(&head)?;

@@ -1,0 +1,168 @@
+//! Other terms for the event itself.
+
+use super::*;
+use crate::domain::{Currency, Description, Details, Location, Price};
+
+#[test]
+fn sales_that_are_paused_or_closed_refuse_new_reservations_only() {
+    for (state, refused) in [
+        (Sales::Paused, "refused: sales of this event are paused"),
+        (Sales::Closed, "refused: sales of this event are closed"),
+    ] {
+        let amended =
+            format!("amended v5, A show, 4 seats, 0 free, 2 held, 1 confirmed, 2 waiting, {}", state.as_str());
+        check(
+            4,
+            &[
+                (1, reserve("acme", 2).key("k"), "made v1, confirmed, t1", "2 free"),
+                (1, hold("acme", 2, 9).called("b"), "made v2, held, t1, until t10", "0 free, 2 held"),
+                (1, wait("zoe", 1).called("c"), "made v3, waitlisted, t1, place 1", "0 free, 2 held, 1 waiting"),
+                (1, wait("zoe", 1).called("d"), "made v4, waitlisted, t1, place 2", "0 free, 2 held, 2 waiting"),
+                (2, sales(state), &amended, "0 free, 2 held, 2 waiting"),
+                (2, reserve("bob", 1), refused, "0 free, 2 held, 2 waiting"),
+                (2, wait("bob", 1), refused, "0 free, 2 held, 2 waiting"),
+                (2, reserve("acme", 2).key("k"), "again v1, confirmed, t1", "0 free, 2 held, 2 waiting"),
+                (3, confirm("b"), "done v6, confirmed, t1", "0 free, 2 waiting"),
+                (3, cancel("b"), "done v7, cancelled, t1", "0 free"),
+                (3, confirm("d"), "already v9, confirmed, t1", "0 free"),
+            ],
+        );
+    }
+}
+
+#[test]
+fn more_seats_serve_those_who_wait_and_fewer_than_are_taken_there_cannot_be() {
+    check(
+        3,
+        &[
+            (1, reserve("acme", 2), "made v1, confirmed, t1", "1 free"),
+            (1, hold("acme", 1, 9).called("h"), "made v2, held, t1, until t10", "0 free, 1 held"),
+            (1, wait("zoe", 2), "made v3, waitlisted, t1, place 1", "0 free, 1 held, 1 waiting"),
+            (1, wait("bob", 2), "made v4, waitlisted, t1, place 2", "0 free, 1 held, 2 waiting"),
+            (2, total_seats(2), "refused: 3 seats are taken, so there cannot be only 2", "0 free, 1 held, 2 waiting"),
+            (
+                2,
+                total_seats(3),
+                "amended v5, A show, 3 seats, 0 free, 1 held, 1 confirmed, 2 waiting, open",
+                "0 free, 1 held, 2 waiting",
+            ),
+            (
+                2,
+                total_seats(6).key("k"),
+                "amended v7, A show, 6 seats, 1 free, 1 held, 2 confirmed, 1 waiting, open",
+                "1 free, 1 held, 1 waiting",
+            ),
+            (
+                2,
+                reserve("acme", 1).at_version(&[7]),
+                "refused: 1 seats were asked for and 1 are available, for which one reservation waits",
+                "1 free, 1 held, 1 waiting",
+            ),
+            (3, cancel("h"), "done v8, cancelled, t1", "0 free"),
+            (
+                3,
+                total_seats(6).key("k"),
+                "again v7, A show, 6 seats, 1 free, 1 held, 2 confirmed, 1 waiting, open",
+                "0 free",
+            ),
+            (3, total_seats(7).key("k"), "refused: key reused", "0 free"),
+            (3, total_seats(5), "refused: 6 seats are taken, so there cannot be only 5", "0 free"),
+        ],
+    );
+}
+
+#[test]
+fn the_seats_of_a_seat_map_are_as_many_as_they_are() {
+    let mapped = "refused: the number of seats is given by the seat map and cannot be changed";
+    check_hall(
+        "...",
+        &[
+            (1, total_seats(4), mapped, "..."),
+            (1, total_seats(2), mapped, "..."),
+            (1, total_seats(3), "amended v1, A show, 3 seats, 3 free, 0 held, 0 confirmed, 0 waiting, open", "..."),
+        ],
+    );
+}
+
+#[test]
+fn an_amendment_is_made_at_its_version_and_a_replay_of_it_at_any() {
+    let terms = "A show, 5 seats, 5 free, 0 held, 0 confirmed, 0 waiting, open";
+    check(
+        3,
+        &[
+            (1, total_seats(5).at_version(&[1]), "refused: precondition failed at v0", "3 free"),
+            (1, total_seats(5).at_version(&[0]).key("k"), &format!("amended v1, {terms}"), "5 free"),
+            (1, total_seats(5).at_version(&[0]).key("k"), &format!("again v1, {terms}"), "5 free"),
+            (1, total_seats(6).at_version(&[0]).key("k"), "refused: key reused", "5 free"),
+            (1, sales(Sales::Open).key("k"), "refused: key reused", "5 free"),
+            (2, reserve("acme", 1).key("k"), "made v2, confirmed, t2", "4 free"),
+        ],
+    );
+}
+
+#[test]
+fn an_amendment_changes_what_it_names_and_leaves_or_takes_away_the_rest() {
+    let mut world = World::new(3);
+    let mut amended = |terms: Amend, index| {
+        world.batch(&world.commands(&[amend(terms)], index), at(1));
+        (world.event.name.as_str().to_owned(), Details::clone(&world.event.details))
+    };
+    let details = Details {
+        description: Some(Description::parse("Two talks.").expect("a description")),
+        starts_at: Some(at(99)),
+        location: Some(Location::parse("Hall 3").expect("a location")),
+        price: Some(Price { amount: 4_950, currency: Currency::parse("EUR").expect("a currency") }),
+    };
+    let all = Amend {
+        name: Some(EventName::parse("The show").expect("a name")),
+        description: Some(details.description.clone()),
+        starts_at: Some(details.starts_at),
+        location: Some(details.location.clone()),
+        price: Some(details.price.clone()),
+        ..Amend::default()
+    };
+    assert_eq!(amended(all, 0), ("The show".to_owned(), details.clone()));
+    assert_eq!(amended(Amend::default(), 1), ("The show".to_owned(), details.clone()), "nothing is named");
+    let none = Amend { location: Some(None), starts_at: Some(None), ..Amend::default() };
+    let rest = Details { location: None, starts_at: None, ..details };
+    assert_eq!(amended(none, 2), ("The show".to_owned(), rest));
+    let none = Amend { description: Some(None), price: Some(None), ..Amend::default() };
+    assert_eq!(amended(none, 3), ("The show".to_owned(), Details::default()));
+}
+
+#[test]
+fn quotas_are_amended_one_by_one() {
+    let mut world = World::new(3);
+    let max = |max| Some(std::num::NonZeroU32::new(max));
+    let steps = [
+        (Amend { seats_per_reservation_max: max(3), ..Amend::default() }, [3, 0, 0]),
+        (Amend { seats_per_partner_max: max(4), ..Amend::default() }, [3, 4, 0]),
+        (Amend { reservations_per_partner_max: max(5), ..Amend::default() }, [3, 4, 5]),
+        (Amend { seats_per_reservation_max: max(0), ..Amend::default() }, [0, 4, 5]),
+        (Amend { seats_per_partner_max: max(0), ..Amend::default() }, [0, 0, 5]),
+        (Amend { reservations_per_partner_max: max(0), ..Amend::default() }, [0, 0, 0]),
+    ];
+    for (index, (terms, expected)) in steps.into_iter().enumerate() {
+        world.batch(&world.commands(&[amend(terms)], index), at(1));
+        let quotas = world.event.quotas;
+        let maxima =
+            [quotas.seats_per_reservation_max, quotas.seats_per_partner_max, quotas.reservations_per_partner_max];
+        assert_eq!(maxima.map(|max| max.map_or(0, std::num::NonZeroU32::get)), expected);
+    }
+}
+
+#[test]
+fn an_event_remembers_who_made_it_and_the_last_amendments() {
+    let mut world = World::new(100);
+    let asks: Vec<_> = (1..=12).map(|seats| total_seats(100 + seats)).collect();
+    let commands = world.commands(&asks, 0);
+    for command in &commands {
+        world.batch(std::slice::from_ref(command), at(1));
+    }
+    let remembered: Vec<_> = world.event.operations.iter().map(|operation| operation.answer.version.0).collect();
+    assert_eq!(remembered, [1, 5, 6, 7, 8, 9, 10, 11, 12]);
+    for index in [0, 4, 11] {
+        let again = world.attempt(&commands[index..=index], at(2));
+        assert!(matches!(again.outcomes[..], [Outcome::Replayed(_)]), "{:?}", again.outcomes);
+    }
+}
