@@ -64,13 +64,12 @@ impl View {
     }
 
     fn hall(&self, id: &EventId, map: Option<Arc<SeatMap>>) -> Result<Hall, StoreError> {
-        let map = match map {
-            Some(map) => map,
-            None => {
-                let row = self.seat_maps.get(id.as_str()).map_err(broken)?;
-                let row = row.ok_or_else(|| unreadable(id, &"its seat map is missing"))?;
-                Arc::new(documents::seat_map(id, row.value())?)
-            }
+        let map = if let Some(map) = map {
+            map
+        } else {
+            let row = self.seat_maps.get(id.as_str()).map_err(broken)?;
+            let row = row.ok_or_else(|| unreadable(id, &"its seat map is missing"))?;
+            Arc::new(documents::seat_map(id, row.value())?)
         };
         let mut blocks = Vec::new();
         let all = Key::of_event(id).all();

@@ -35,9 +35,16 @@ struct Memory {
     reservations: HashMap<ReservationId, Option<Arc<Reservation>>>,
     facts: HashMap<(EventId, Uuid), Option<Arc<Reservation>>>,
     by_uuid: HashMap<Uuid, Arc<Reservation>>,
-    rolls: HashMap<EventId, (Vec<Arc<Reservation>>, Vec<Arc<Reservation>>)>,
+    rolls: HashMap<EventId, Rolls>,
     lists: Vec<(ReservationQuery, Vec<Arc<Reservation>>)>,
     due: Vec<EventId>,
+}
+
+/// Everybody who ever was on a roll of an event.
+#[derive(Default)]
+struct Rolls {
+    waitlist: Vec<Arc<Reservation>>,
+    holds: Vec<Arc<Reservation>>,
 }
 
 impl Broken {
@@ -138,9 +145,9 @@ impl EventStore for Broken {
         answers::facts(self.fault, wanted, &mut facts);
         let mut memory = self.memory();
         if self.is(Fault::KeepsWhoLeft) {
-            let (waitlist, holds) = memory.rolls.entry(event_id.clone()).or_default();
-            answers::remember(waitlist, &mut facts.waitlist, wanted.waitlist);
-            answers::remember(holds, &mut facts.holds, wanted.holds);
+            let ever = memory.rolls.entry(event_id.clone()).or_default();
+            answers::remember(&mut ever.waitlist, &mut facts.waitlist, wanted.waitlist);
+            answers::remember(&mut ever.holds, &mut facts.holds, wanted.holds);
         }
         for uuid in &wanted.reservations {
             let found = facts.reservations.remove(uuid);
