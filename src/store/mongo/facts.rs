@@ -1,0 +1,103 @@
+//! Facts: what a decision needs to know beside its event, as it stands at the event's snapshot.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{
+    deployment::{Concern, Deployment},
+    lists::{first_of, read},
+    overlay::{Newest, overlay},
+    queries::{self, Active, Holds, Paged, Waitlist},
+};
+use crate::{
+    domain::{Facts, PartnerId, Reservation, Wanted},
+    store::{FactsError, Snapshot},
+};
+
+/// Reservations that one query names at most; several are asked one after the other.
+const NAMED_MAX: usize = 4_000;
+
+/// Reads the facts. The snapshot was read before, so what its journal does not hold is in the collection, and what is
+/// newer than the snapshot shows as such. What others changed meanwhile may also be missing here without a trace; then
+/// the snapshot is no longer the event's state, and whatever is decided on it can neither be committed nor proven.
+pub(super) async fn gather(
+    deployment: &Deployment,
+    snapshot: &Snapshot,
+    wanted: &Wanted,
+    deadline: Instant,
+) -> Result<Facts, FactsError> {
+    if wanted.is_empty() {
+        return Ok(Facts::default());
+    }
+    let journal = Newest::of(snapshot.journal.values().flat_map(|entries| entries.iter().cloned()));
+    let ask = Ask { deployment, snapshot, journal: &journal, deadline };
+    let event = &snapshot.event;
+    let (waitlist, holds) = (Waitlist(&event.id), Holds(&event.id));
+    let (reservations, waitlist, holds, partners) = tokio::try_join!(
+        ask.named(&wanted.reservations),
+        ask.front(&waitlist, wanted.waitlist.min(event.waitlist_count as usize)),
+        ask.front(&holds, wanted.holds.min(event.hold_count as usize)),
+        ask.partners(&wanted.partners),
+    )?;
+    Ok(Facts { reservations, waitlist, holds, partners })
+}
+
+struct Ask<'a> {
+    deployment: &'a Deployment,
+    snapshot: &'a Snapshot,
+    journal: &'a Newest,
+    deadline: Instant,
+}
+
+impl Ask<'_> {
+    async fn named(&self, uuids: &[Uuid]) -> Result<HashMap<Uuid, Arc<Reservation>>, FactsError> {
+        let event_id = &self.snapshot.event.id;
+        let mut named = HashMap::with_capacity(uuids.len());
+        for uuids in uuids.chunks(NAMED_MAX) {
+            let found = read(self.deployment, queries::named(event_id, uuids), Concern::Local, self.deadline).await?;
+            named.extend(found.into_iter().map(|reservation| (reservation.id.uuid, reservation)));
+        }
+        let uuids: HashSet<Uuid> = uuids.iter().copied().collect();
+        for entry in uuids.iter().filter_map(|uuid| self.journal.find(*uuid)) {
+            let known = named.entry(entry.id.uuid).or_insert_with(|| entry.clone());
+            if known.version < entry.version {
+                *known = entry.clone();
+            }
+        }
+        self.not_stale(named.values())?;
+        Ok(named)
+    }
+
+    /// The first `wanted` of a list that is known to have as many.
+    async fn front<L: Paged + Sync>(&self, listing: &L, wanted: usize) -> Result<Vec<Arc<Reservation>>, FactsError> {
+        let front = first_of(self.deployment, listing, self.journal, wanted, Concern::Local, self.deadline).await?;
+        self.not_stale(&front)?;
+        if front.len() < wanted { Err(FactsError::Stale) } else { Ok(front) }
+    }
+
+    async fn partners(&self, partners: &[PartnerId]) -> Result<HashMap<PartnerId, Vec<Arc<Reservation>>>, FactsError> {
+        if partners.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let active = Active::new(&self.snapshot.event.id, partners);
+        let rows = read(self.deployment, active.all(), Concern::Local, self.deadline).await?;
+        let active = overlay(&active, &rows, false, self.journal);
+        self.not_stale(&active)?;
+        let mut by_partner: HashMap<_, Vec<_>> = partners.iter().map(|partner| (partner.clone(), Vec::new())).collect();
+        for reservation in active {
+            by_partner.entry(reservation.partner_id.clone()).or_default().push(reservation);
+        }
+        Ok(by_partner)
+    }
+
+    fn not_stale<'a>(&self, reservations: impl IntoIterator<Item = &'a Arc<Reservation>>) -> Result<(), FactsError> {
+        let version = self.snapshot.event.version;
+        let newer = reservations.into_iter().any(|reservation| reservation.version > version);
+        if newer { Err(FactsError::Stale) } else { Ok(()) }
+    }
+}
