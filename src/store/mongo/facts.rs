@@ -10,17 +10,14 @@ use uuid::Uuid;
 
 use super::{
     deployment::{Concern, Deployment},
-    lists::{first_of, read},
-    overlay::{Newest, overlay},
-    queries::{self, Active, Holds, Paged, Waitlist},
+    lists::{first_of, look_up, read},
+    overlay::{Listing, Newest, overlay},
+    queries::{Active, Holds, Paged, Waitlist},
 };
 use crate::{
     domain::{Facts, PartnerId, Reservation, Wanted},
     store::{FactsError, Snapshot},
 };
-
-/// Reservations that one query names at most; several are asked one after the other.
-const NAMED_MAX: usize = 4_000;
 
 /// Reads the facts. The snapshot was read before, so what its journal does not hold is in the collection, and what is
 /// newer than the snapshot shows as such. What others changed meanwhile may also be missing here without a trace; then
@@ -57,11 +54,9 @@ struct Ask<'a> {
 impl Ask<'_> {
     async fn named(&self, uuids: &[Uuid]) -> Result<HashMap<Uuid, Arc<Reservation>>, FactsError> {
         let event_id = &self.snapshot.event.id;
-        let mut named = HashMap::with_capacity(uuids.len());
-        for uuids in uuids.chunks(NAMED_MAX) {
-            let found = read(self.deployment, queries::named(event_id, uuids), Concern::Local, self.deadline).await?;
-            named.extend(found.into_iter().map(|reservation| (reservation.id.uuid, reservation)));
-        }
+        let found = look_up(self.deployment, event_id, uuids, Concern::Local, self.deadline).await?;
+        let mut named: HashMap<_, _> =
+            found.into_iter().map(|reservation| (reservation.id.uuid, reservation)).collect();
         let uuids: HashSet<Uuid> = uuids.iter().copied().collect();
         for entry in uuids.iter().filter_map(|uuid| self.journal.find(*uuid)) {
             let known = named.entry(entry.id.uuid).or_insert_with(|| entry.clone());
@@ -84,9 +79,17 @@ impl Ask<'_> {
         if partners.is_empty() {
             return Ok(HashMap::new());
         }
-        let active = Active::new(&self.snapshot.event.id, partners);
-        let rows = read(self.deployment, active.all(), Concern::Local, self.deadline).await?;
-        let active = overlay(&active, &rows, false, self.journal);
+        let event_id = &self.snapshot.event.id;
+        let active = Active::new(event_id, partners);
+        let in_journal = self.journal.iter().filter(|entry| active.lists(entry)).map(|entry| entry.id.uuid);
+        let in_journal: Vec<_> = in_journal.collect();
+        let (rows, looked_up) = tokio::try_join!(
+            read(self.deployment, active.all(), Concern::Local, self.deadline),
+            look_up(self.deployment, event_id, &in_journal, Concern::Local, self.deadline),
+        )?;
+        let mut journal = self.journal.clone();
+        looked_up.into_iter().for_each(|state| journal.learn(state));
+        let active = overlay(&active, &rows, false, &journal);
         self.not_stale(&active)?;
         let mut by_partner: HashMap<_, Vec<_>> = partners.iter().map(|partner| (partner.clone(), Vec::new())).collect();
         for reservation in active {

@@ -1,16 +1,17 @@
 //! Lists that the collection and the journal give together, and lists of events.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use bson::RawDocumentBuf;
 use jiff::Timestamp;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::{
     MongoStore,
     deployment::{Concern, Deployment},
     documents::{ReservationDocument, SummaryDocument},
-    overlay::{Newest, overlay},
+    overlay::{Newest, doubtful, overlay},
     queries::{self, Paged},
 };
 use crate::{
@@ -35,21 +36,46 @@ pub(super) async fn first_of<L: Paged + Sync>(
     if wanted == 0 {
         return Ok(Vec::new());
     }
+    let mut journal = journal.clone();
     // As many rows may have to be left out.
     let hidden = journal.hidden(listing);
     let mut rows: Vec<Arc<Reservation>> = Vec::new();
+    let mut truncated = true;
+    let mut looked_up = HashSet::new();
     loop {
-        let limit = wanted.saturating_add(hidden).saturating_sub(rows.len()).clamp(1, PAGE_MAX);
-        let query = listing.page(rows.last().map(|row| &**row), limit);
-        let page = read(deployment, query, concern, deadline).await?;
-        let truncated = page.len() == limit;
-        rows.extend(page);
-        let mut known = overlay(listing, &rows, truncated, journal);
-        if known.len() >= wanted || !truncated {
-            known.truncate(wanted);
+        let mut known = overlay(listing, &rows, truncated, &journal);
+        if truncated && known.len() < wanted {
+            let limit = wanted.saturating_add(hidden).saturating_sub(rows.len()).clamp(1, PAGE_MAX);
+            let query = listing.page(rows.last().map(|row| &**row), limit);
+            let page = read(deployment, query, concern, deadline).await?;
+            truncated = page.len() == limit;
+            rows.extend(page);
+            continue;
+        }
+        known.truncate(wanted);
+        let doubtful: Vec<_> = doubtful(&known, &rows).filter(|uuid| looked_up.insert(*uuid)).collect();
+        let Some(event_id) = known.first().map(|first| &first.id.event_id).filter(|_| !doubtful.is_empty()) else {
             return Ok(known);
+        };
+        for state in look_up(deployment, event_id, &doubtful, concern, deadline).await? {
+            journal.learn(state);
         }
     }
+}
+
+/// The reservations of an event that have these uuids, as the collection has them.
+pub(super) async fn look_up(
+    deployment: &Deployment,
+    event_id: &EventId,
+    uuids: &[Uuid],
+    concern: Concern,
+    deadline: Instant,
+) -> Result<Vec<Arc<Reservation>>, StoreError> {
+    let mut found = Vec::new();
+    for uuids in uuids.chunks(PAGE_MAX) {
+        found.extend(read(deployment, queries::named(event_id, uuids), concern, deadline).await?);
+    }
+    Ok(found)
 }
 
 /// The reservations that `query` finds.

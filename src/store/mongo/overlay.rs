@@ -1,9 +1,15 @@
 //! What a journal says over what the collection says: the one place where the two are put together to lists.
 //!
-//! The collection lags behind the journal. It may show a reservation as it was, lack one that is new, or list one that no
-//! longer belongs. It never lacks what the journal does not hold.
+//! The collection lags behind the journal: it may show a reservation as it was, lack one that is new, or list one that no
+//! longer belongs. It never lacks what the journal does not hold. But the journal may lag, too: keys leave it in any order,
+//! so it may hold an old state of a reservation whose newer one is settled and gone from it. A query for what is listed
+//! does not find that one when the newer state is off the list. So before an entry is listed that no row stands for, its
+//! reservation must be looked up: see [`doubtful`].
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use uuid::Uuid;
 
@@ -26,21 +32,24 @@ pub(super) trait Listing {
     }
 }
 
-/// The journal's reservations, each in its last state there.
-#[derive(Debug, Default)]
+/// The journal's reservations, each in its last state there, or in a newer one that was looked up.
+#[derive(Debug, Clone, Default)]
 pub(super) struct Newest(HashMap<Uuid, Arc<Reservation>>);
 
 impl Newest {
     /// The last state of each reservation among `entries`.
     pub(super) fn of(entries: impl IntoIterator<Item = Arc<Reservation>>) -> Self {
-        let mut newest = HashMap::new();
-        for entry in entries {
-            let known = newest.entry(entry.id.uuid).or_insert_with(|| entry.clone());
-            if known.version < entry.version {
-                *known = entry;
-            }
+        let mut newest = Self::default();
+        entries.into_iter().for_each(|entry| newest.learn(entry));
+        newest
+    }
+
+    /// Takes a state into account, if it is newer than what is known.
+    pub(super) fn learn(&mut self, state: Arc<Reservation>) {
+        let known = self.0.entry(state.id.uuid).or_insert_with(|| state.clone());
+        if known.version < state.version {
+            *known = state;
         }
-        Self(newest)
     }
 
     /// Every reservation.
@@ -62,6 +71,16 @@ impl Newest {
     fn over<'a>(&'a self, row: &'a Arc<Reservation>) -> &'a Arc<Reservation> {
         self.find(row.id.uuid).filter(|entry| entry.version > row.version).unwrap_or(row)
     }
+}
+
+/// Those of `known`, an overlay over `rows`, that the journal alone speaks for. Unless they were looked up, they may be out
+/// of date.
+pub(super) fn doubtful<'a>(
+    known: &'a [Arc<Reservation>],
+    rows: &[Arc<Reservation>],
+) -> impl Iterator<Item = Uuid> + 'a {
+    let rows: HashSet<Uuid> = rows.iter().map(|row| row.id.uuid).collect();
+    known.iter().map(|reservation| reservation.id.uuid).filter(move |uuid| !rows.contains(uuid))
 }
 
 /// The beginning of `listing` as it stands with the journal, as far as it is known, in order.

@@ -9,6 +9,7 @@ use super::{
     MongoStore,
     deployment::Concern,
     documents::{EventDocument, ReservationDocument},
+    lists::look_up,
     overlay::Newest,
     queries,
     schema::{EVENTS, RESERVATIONS},
@@ -130,9 +131,7 @@ impl MongoStore {
             { "$in": [Status::Waitlisted.as_str(), "$$this.operations.status"] },
         ] };
         let journal = self.journal_entries(event_id, waited.into(), Concern::Majority, deadline).await?;
-        let journal = Newest::of(journal.into_iter().map(Arc::new));
-        let in_journal = journal.iter().filter(|entry| entry.status == Status::Waitlisted).count();
-
+        let mut journal = Newest::of(journal.into_iter().map(Arc::new));
         let others: Vec<_> = journal.iter().map(|entry| entry.created_version).collect();
         let query = queries::waiting_before(event_id, before, &others);
         let counted = self.deployment.read(query, Concern::Majority, deadline).await?;
@@ -142,6 +141,15 @@ impl MongoStore {
             Some(Some(Bson::Int64(count))) => *count,
             Some(other) => return Err(StoreError::Unreadable(format!("a count came as {other:?}"))),
         };
+        let waiting = |journal: &Newest| -> Vec<_> {
+            let waiting = journal.iter().filter(|entry| entry.status == Status::Waitlisted);
+            waiting.map(|entry| entry.id.uuid).collect()
+        };
+        let doubtful = waiting(&journal);
+        for state in look_up(&self.deployment, event_id, &doubtful, Concern::Majority, deadline).await? {
+            journal.learn(state);
+        }
+        let in_journal = waiting(&journal).len();
         let ahead = usize::try_from(in_collection).unwrap_or_default().saturating_add(in_journal);
         Ok(u32::try_from(ahead.saturating_add(1)).unwrap_or(u32::MAX))
     }

@@ -18,6 +18,7 @@ use crate::{
 #[path = "../../../tests/support/mongod/mod.rs"]
 mod mongod;
 
+const SEEDS: u64 = 4;
 const STEPS: usize = 80;
 const PARTNERS: [&str; 3] = ["acme", "globex", "initech"];
 
@@ -32,7 +33,7 @@ struct Play {
 #[tokio::test(flavor = "multi_thread")]
 async fn facts_and_lists_are_the_same_however_much_is_settled() {
     let uri = mongod::shared::one_node().await.uri(&mongod::shared::unique_db("play"));
-    for seed in 0..4 {
+    for seed in 0..SEEDS {
         let mut play = Play::begin(&uri, seed).await;
         for step in 0..STEPS {
             play.commit().await;
@@ -42,8 +43,53 @@ async fn facts_and_lists_are_the_same_however_much_is_settled() {
             play.check_lists(&what).await;
         }
         play.check_due().await;
-        play.store.close(soon()).await;
+        play.close().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_whose_successor_left_the_journal_first_is_not_believed() {
+    let uri = mongod::shared::one_node().await.uri(&mongod::shared::unique_db("outlived"));
+    let mut play = Play::begin(&uri, 0).await;
+    let partner = PartnerId::parse("acme").expect("a partner");
+    let waits = |seats| {
+        let seats = SeatCount::parse(seats, 12).expect("a count");
+        let reserve = Reserve { waitlist: true, ..Reserve::any(ids::reservation(), partner.clone(), seats) };
+        Command { operation: ids::operation(), expected: None, request: Request::Reserve(reserve) }
+    };
+    let made = [waits(12), waits(1), waits(2), waits(3)];
+    let uuids = made.each_ref().map(|command| command.reservation_uuid(&play.snapshot.event.id_salt).expect("a uuid"));
+    play.commit_all(&made).await;
+    let older = play.store.journals.take_queue();
+    let cancel = Command { operation: ids::operation(), expected: None, request: Request::Cancel(uuids[1]) };
+    play.commit_all(&[cancel]).await;
+    play.store.settler.settle_queue().await.expect("settled");
+    play.store.settler.trim(Instant::now()).await;
+    let event_id = play.snapshot.event.id.clone();
+    play.snapshot = play.store.load(&event_id, soon()).await.expect("loaded").expect("it is there");
+    assert_eq!(play.snapshot.journal.len(), 1, "only the older state is left in the journal");
+
+    let wanted = Wanted { waitlist: 1, partners: vec![partner.clone()], ..Wanted::default() };
+    let facts = play.store.facts(&play.snapshot, &wanted, soon()).await.expect("facts");
+    let listed = |reservations: &[Arc<Reservation>]| -> Vec<_> {
+        reservations.iter().map(|reservation| reservation.id.uuid).collect()
+    };
+    assert_eq!(listed(&facts.waitlist), [uuids[2]]);
+    assert_eq!(listed(&facts.partners[&partner]), [uuids[0], uuids[2], uuids[3]]);
+    let query = ReservationQuery {
+        scope: Scope::Event(event_id),
+        status: Some(Status::Waitlisted),
+        created_from: None,
+        created_to: None,
+        after: None,
+        limit: 5,
+    };
+    let found = play.store.reservations(&query, soon()).await.expect("listed");
+    assert_eq!(listed(&found), [uuids[2], uuids[3]]);
+    assert_eq!(play.store.waitlist_position(&found[1], soon()).await.expect("counted"), 2);
+
+    play.store.journals.put_back(older);
+    play.close().await;
 }
 
 fn soon() -> Instant {
@@ -62,6 +108,12 @@ impl Play {
         assert_eq!(snapshot.event, event);
         let now = store.now(soon()).await.expect("the primary tells");
         Self { store, random: StdRng::seed_from_u64(seed), snapshot, known: HashMap::new(), now }
+    }
+
+    async fn close(self) {
+        self.store.settler.settle_queue().await.expect("settled");
+        self.store.close(soon()).await;
+        assert!(self.store.journals.is_done(), "the journal was left behind");
     }
 
     fn command(&mut self) -> Command {
@@ -86,10 +138,19 @@ impl Play {
     async fn commit(&mut self) {
         self.now += jiff::SignedDuration::from_millis(self.random.random_range(0..700));
         let commands: Vec<_> = (0..self.random.random_range(0..6)).map(|_| self.command()).collect();
-        let mut wanted = facts_needed(&self.snapshot.event, &commands, self.now, true);
+        self.commit_all(&commands).await;
+        let loaded = self.store.load(&self.snapshot.event.id, soon()).await.expect("loaded").expect("it is there");
+        assert_eq!((&loaded.event, loaded.head), (&self.snapshot.event, self.snapshot.head));
+        if self.random.random_bool(0.3) {
+            self.snapshot = loaded;
+        }
+    }
+
+    async fn commit_all(&mut self, commands: &[Command]) {
+        let mut wanted = facts_needed(&self.snapshot.event, commands, self.now, true);
         let decision = loop {
             let facts = self.store.facts(&self.snapshot, &wanted, soon()).await.expect("facts");
-            match decide(&self.snapshot.event, &facts, &commands, self.now) {
+            match decide(&self.snapshot.event, &facts, commands, self.now) {
                 Ok(decision) => break decision,
                 Err(Undecided::Missing(missing)) => wanted.extend(missing),
                 Err(broken) => panic!("{broken}"),
@@ -98,11 +159,6 @@ impl Play {
         self.snapshot = self.store.commit(&self.snapshot, &decision, ids::head(), soon()).await.expect("committed");
         let after = decision.reservations().map(|reservation| (reservation.id.uuid, reservation.clone()));
         self.known.extend(after);
-        let loaded = self.store.load(&self.snapshot.event.id, soon()).await.expect("loaded").expect("it is there");
-        assert_eq!((&loaded.event, loaded.head), (&decision.event, self.snapshot.head));
-        if self.random.random_bool(0.3) {
-            self.snapshot = loaded;
-        }
     }
 
     /// Settles some of the commits, in any order, and now and then takes what is settled out of the event.

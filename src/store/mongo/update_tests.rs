@@ -37,7 +37,7 @@ fn fields(change: impl Fn(&mut Event)) -> (Vec<String>, Vec<String>) {
 
 #[test]
 fn only_what_differs_is_written() {
-    let seat = |text| SeatId::parse(text).expect("a seat");
+    let seat = |text: &str| SeatId::parse(text).expect("a seat");
     let take = |event: &mut Event, seats: &[&str]| {
         let seats: Vec<_> = seats.iter().map(|text| seat(text)).collect();
         event.hall.as_mut().expect("a hall").change(&seats, SeatState::Free, SeatState::Sold).expect("free seats");
