@@ -12,16 +12,16 @@ use super::{
     deployment::{Concern, Deployment},
     lists::{first_of, look_up, read},
     overlay::{Listing, Newest, overlay},
-    queries::{Active, Holds, Paged, Waitlist},
+    queries::{self, Active, Holds, Paged, Waitlist},
 };
 use crate::{
     domain::{Facts, PartnerId, Reservation, Wanted},
-    store::{FactsError, Snapshot},
+    store::{FactsError, Snapshot, StoreError},
 };
 
 /// Reads the facts. The snapshot was read before, so what its journal does not hold is in the collection, and what is
-/// newer than the snapshot shows as such. What others changed meanwhile may also be missing here without a trace; then
-/// the snapshot is no longer the event's state, and whatever is decided on it can neither be committed nor proven.
+/// newer than the snapshot shows as such. Only what has left a list since then is missing without a trace, so after lists
+/// were read the event is looked at once more. (Nothing could be committed or proven on such a snapshot anyway.)
 pub(super) async fn gather(
     deployment: &Deployment,
     snapshot: &Snapshot,
@@ -41,6 +41,9 @@ pub(super) async fn gather(
         ask.front(&holds, wanted.holds.min(event.hold_count as usize)),
         ask.partners(&wanted.partners),
     )?;
+    if !(waitlist.is_empty() && holds.is_empty() && partners.is_empty()) {
+        ask.still_there().await?;
+    }
     Ok(Facts { reservations, waitlist, holds, partners })
 }
 
@@ -96,6 +99,12 @@ impl Ask<'_> {
             by_partner.entry(reservation.partner_id.clone()).or_default().push(reservation);
         }
         Ok(by_partner)
+    }
+
+    /// Makes sure that the event is still at the snapshot.
+    async fn still_there(&self) -> Result<(), FactsError> {
+        let found = self.deployment.read(queries::at_base(self.snapshot), Concern::Local, self.deadline).await;
+        if found.map_err(StoreError::from)?.is_empty() { Err(FactsError::Stale) } else { Ok(()) }
     }
 
     fn not_stale<'a>(&self, reservations: impl IntoIterator<Item = &'a Arc<Reservation>>) -> Result<(), FactsError> {

@@ -9,12 +9,13 @@ use uuid::Uuid;
 
 use super::{
     documents::date,
+    head_value,
     overlay::Listing,
     schema::{BY_PARTNER, BY_PLACE, DUE, EVENTS, HOLDS, RESERVATIONS, WAITLIST},
 };
 use crate::{
     domain::{EventId, PartnerId, Reservation, ReservationId, Status, Version},
-    store::{Place, ReservationQuery, Scope},
+    store::{Place, ReservationQuery, Scope, Snapshot},
 };
 
 /// Rows that are sent at once; more come in further batches.
@@ -222,6 +223,20 @@ pub(super) fn named(event_id: &EventId, uuids: &[Uuid]) -> RawDocumentBuf {
         "filter": { "_id": { "$in": strings(ids) }, "eventId": event_id.as_str() },
         // One more than there can be, so that the server need not be asked whether there are more.
         "batchSize": count(uuids.len() + 1),
+    }
+}
+
+/// The query for the event if it is still at `snapshot`.
+pub(super) fn at_base(snapshot: &Snapshot) -> RawDocumentBuf {
+    rawdoc! {
+        "find": EVENTS,
+        "filter": {
+            "_id": snapshot.event.id.as_str(),
+            "version": snapshot.event.version.0,
+            "head": head_value(snapshot.head),
+        },
+        "projection": { "_id": 1 },
+        "singleBatch": true,
     }
 }
 
