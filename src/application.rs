@@ -178,7 +178,7 @@ async fn open_store(settings: &StoreSettings) -> Result<Arc<dyn EventStore>, Sta
             "MONGO_URI is set while DATA_DIR holds reservations; they stay behind there"
         );
     }
-    Ok(Arc::new(MongoStore::open(uri.expose(), clock).await?))
+    Ok(Arc::new(MongoStore::open(uri.expose()).await?))
 }
 
 /// Where events and reservations are, for the log.

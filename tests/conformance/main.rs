@@ -47,7 +47,7 @@ async fn a_standalone_server_keeps_the_contract_as_long_as_it_lives() {
 }
 
 async fn on_mongodb(uri: &str) {
-    let store = MongoStore::open(uri, Arc::new(SystemClock)).await.expect("a good connection string");
+    let store = MongoStore::open(uri).await.expect("a good connection string");
     checks::run(&store).await;
     store.close(show::soon()).await;
 }

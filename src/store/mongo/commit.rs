@@ -13,6 +13,7 @@ use super::{
     journal::{Entry, Unsettled},
     journal_path,
     schema::EVENTS,
+    update,
 };
 use crate::{
     domain::{Decision, EventId, Head, Reservation, Version},
@@ -27,8 +28,10 @@ const JOURNAL_ENTRIES_MAX: usize = 8_192;
 /// after that the event is loaded again.
 const ROOM_PATIENCE: Duration = Duration::from_millis(100);
 
-/// What those entries may weigh, in bytes: a quarter of the largest document that MongoDB takes.
-const JOURNAL_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// What those entries may weigh, in bytes, out of the 16 MiB of the largest document that MongoDB takes. As many changes
+/// as a decision makes at most fit in even when every text is as long as it may be and every seat of the largest hall is
+/// named: a decision that nobody asked for, the lapse of holds, could not be split.
+const JOURNAL_BYTES_MAX: usize = 6 * 1024 * 1024;
 
 /// Commits `decision` on `snapshot`, trims what is settled along the way, and hands the new entries to the settler.
 pub(super) async fn commit(
@@ -42,6 +45,7 @@ pub(super) async fn commit(
     let entries = entries_of(decision).map_err(|why| CommitError::Refused(why.to_string()))?;
     let (journal, settled, gone) = wait_for_room(store, event_id, snapshot, &entries, deadline).await?;
     let command = command(snapshot, decision, head, &entries, &settled);
+    let command = command.map_err(|why| CommitError::Refused(why.to_string()))?;
 
     let reply = {
         let _under_way = store.prover.write_under_way();
@@ -123,32 +127,26 @@ fn command(
     head: Head,
     entries: &[Entry],
     settled: &[Version],
-) -> RawDocumentBuf {
-    let event = &decision.event;
-    let mut set = rawdoc! {
-        "availableSeats": i64::from(event.available_seats),
-        "confirmedSeats": i64::from(event.confirmed_seats),
-        "reservationCount": i64::from(event.reservation_count),
-        "version": event.version.0,
-        "head": head_value(head),
-    };
-    // A decision without changes only moves the head on; the journal of this version stays as it is.
+) -> bson::error::Result<RawDocumentBuf> {
+    let update::Update { mut set, mut unset } = update::between(&snapshot.event, &decision.event)?;
+    set.append(cstr!("head"), head_value(head));
+    // A decision without changes moves the head on and takes over when the event is due; the journal of this version stays
+    // as it is.
     if !entries.is_empty() {
         let mut states = RawArrayBuf::new();
         for entry in entries {
             states.push(&entry.raw);
         }
-        set.append(journal_path(event.version), states);
+        set.append(journal_path(decision.event.version), states);
+    }
+    for key in settled {
+        unset.append(journal_path(*key), "");
     }
     let mut update = rawdoc! { "$set": set };
-    if !settled.is_empty() {
-        let mut unset = RawDocumentBuf::new();
-        for key in settled {
-            unset.append(journal_path(*key), "");
-        }
+    if !unset.is_empty() {
         update.append(cstr!("$unset"), unset);
     }
-    rawdoc! {
+    Ok(rawdoc! {
         "findAndModify": EVENTS,
         "query": {
             "_id": snapshot.event.id.as_str(),
@@ -157,5 +155,5 @@ fn command(
         },
         "update": update,
         "fields": { "_id": 1 },
-    }
+    })
 }

@@ -7,14 +7,15 @@ use std::{
 };
 
 use bson::{Document, RawDocumentBuf, Timestamp, raw::cstr, rawdoc};
+use futures_util::TryStreamExt;
 use mongodb::{
     Client, Database,
     error::{Error, ErrorKind},
     options::ClientOptions,
 };
 use tokio::{
-    sync::OnceCell,
-    time::{Instant, sleep, timeout_at},
+    sync::{Notify, OnceCell},
+    time::{Instant, error::Elapsed, sleep, timeout_at},
 };
 
 use crate::store::StoreError;
@@ -106,6 +107,8 @@ pub(super) struct Deployment {
     /// The deployment's logical time after the last write that a majority acknowledged to this process, or the last read
     /// that proved what a majority has.
     acknowledged: Mutex<Option<Timestamp>>,
+    /// Wakes who wants to know that something failed in passing: another primary may have taken over.
+    pub(super) disturbed: Notify,
 }
 
 impl Deployment {
@@ -133,7 +136,7 @@ impl Deployment {
         }
         let client = Client::with_options(options).map_err(misconfigured)?;
         let database = client.default_database().unwrap_or_else(|| client.database(DATABASE));
-        Ok(Self { client, database, kind: OnceCell::new(), acknowledged: Mutex::new(None) })
+        Ok(Self { client, database, kind: OnceCell::new(), acknowledged: Mutex::new(None), disturbed: Notify::new() })
     }
 
     /// What kind of deployment it is; asked once.
@@ -188,7 +191,7 @@ impl Deployment {
         Ok(reply)
     }
 
-    /// Sends a query and returns its one batch of documents. A query that fails in passing is sent again until the
+    /// Sends a query and returns all its documents, however many batches they take. A query that fails in passing is sent again until the
     /// deadline, so that readers live through a failover.
     pub(super) async fn read(
         &self,
@@ -198,12 +201,7 @@ impl Deployment {
     ) -> Result<Vec<Document>, CommandError> {
         loop {
             match self.try_read(command.clone(), concern, deadline).await {
-                Ok(reply) => {
-                    if concern == Concern::Linearizable {
-                        self.note_acknowledged(&reply);
-                    }
-                    return first_batch(reply);
-                }
+                Ok(found) => return Ok(found),
                 Err(error) if error.is_passing() && Instant::now() + READ_PAUSE < deadline => sleep(READ_PAUSE).await,
                 Err(error) => return Err(error),
             }
@@ -215,7 +213,7 @@ impl Deployment {
         mut command: RawDocumentBuf,
         concern: Concern,
         deadline: Instant,
-    ) -> Result<Document, CommandError> {
+    ) -> Result<Vec<Document>, CommandError> {
         let mut read_concern = RawDocumentBuf::new();
         match (self.kind(deadline).await?, concern) {
             (Kind::Standalone, _) | (_, Concern::Local) => read_concern.append(cstr!("level"), "local"),
@@ -230,7 +228,14 @@ impl Deployment {
         }
         command.append(cstr!("readConcern"), read_concern);
         command.append(cstr!("maxTimeMS"), milliseconds_until(deadline)?);
-        self.run(command, deadline).await
+        if concern == Concern::Linearizable {
+            // One document at a time is read so, and of its reply more is needed than a cursor tells.
+            let reply = self.run(command, deadline).await?;
+            self.note_acknowledged(&reply);
+            return first_batch(reply);
+        }
+        let found = async { self.database.run_raw_cursor_command(command).await?.try_collect().await };
+        self.outcome(timeout_at(deadline, found).await)
     }
 
     fn note_acknowledged(&self, reply: &Document) {
@@ -244,11 +249,19 @@ impl Deployment {
 
     /// Sends any command to the primary. The reply may hold write errors or a write concern error.
     pub(super) async fn run(&self, command: RawDocumentBuf, deadline: Instant) -> Result<Document, CommandError> {
-        match timeout_at(deadline, self.database.run_raw_command(command)).await {
-            Ok(Ok(reply)) => Ok(reply),
-            Ok(Err(error)) => Err(classify(&error)),
-            Err(_) => Err(CommandError::Unclear("no answer in time".to_owned())),
+        self.outcome(timeout_at(deadline, self.database.run_raw_command(command)).await)
+    }
+
+    fn outcome<T>(&self, outcome: Result<Result<T, Error>, Elapsed>) -> Result<T, CommandError> {
+        let error = match outcome {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(error)) => classify(&error),
+            Err(_) => CommandError::Unclear("no answer in time".to_owned()),
+        };
+        if error.is_passing() {
+            self.disturbed.notify_one();
         }
+        Err(error)
     }
 
     /// Ends all connections. The driver's background work must end before the runtime does.

@@ -29,6 +29,13 @@ pub(super) struct Unsettled {
     pub(super) entries: Arc<[Entry]>,
 }
 
+impl Unsettled {
+    /// What the entries weigh as they are sent.
+    pub(super) fn bytes(&self) -> usize {
+        self.entries.iter().map(|entry| entry.raw.as_bytes().len()).sum()
+    }
+}
+
 /// The journals of all events that this process has to do with.
 #[derive(Debug, Default)]
 pub(super) struct Journals {

@@ -2,16 +2,13 @@
 //!
 //! The commit protocol is described in the README; its five rules have their homes here: committing on version and head
 //! ([`commit`]), proof by linearizable reads ([`proof`]), settling and trimming ([`settler`], [`journal`]), and telling
-//! unclear outcomes from failures ([`deployment`]). Deciding again is the service's part.
+//! unclear outcomes from failures ([`deployment`]). Deciding again is the service's part. What is read beside the event,
+//! [`facts`] and [`lists`], is the collection with the journal over it ([`overlay`]).
 
-use std::{
-    collections::HashSet,
-    sync::{Arc, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use bson::{RawArrayBuf, RawDocumentBuf, raw::CString, rawdoc};
+use bson::{RawArrayBuf, raw::CString, rawdoc};
 use jiff::Timestamp;
 use tokio::{
     sync::Mutex,
@@ -21,16 +18,16 @@ use tokio::{
 
 use self::{
     clock::PrimaryClock,
-    deployment::{CommandError, Concern, Deployment, Kind, write_errors},
-    documents::{EventDocument, ReservationDocument},
+    deployment::{Concern, Deployment, write_errors},
+    documents::EventDocument,
     journal::Journals,
     proof::Prover,
-    schema::{EVENTS, RESERVATIONS},
+    schema::EVENTS,
+    seat_maps::SeatMaps,
     settler::Settler,
 };
 use super::{Base, CommitError, Creation, EventStore, FactsError, ReservationQuery, Snapshot, StoreError};
 use crate::{
-    clock::Clock,
     domain::{Decision, Event, EventId, EventSummary, Facts, Head, Reservation, ReservationId, Version, Wanted},
     ids,
 };
@@ -39,16 +36,18 @@ mod clock;
 mod commit;
 mod deployment;
 mod documents;
+mod facts;
 mod journal;
+mod lists;
+mod overlay;
 mod proof;
+mod queries;
+mod reads;
 mod schema;
+mod seat_maps;
 mod settler;
-
-/// How old an answer to "are you ready" may be, so that many probes cost one write.
-const READY_FOR: Duration = Duration::from_millis(250);
-
-/// How long a probe may take; an orchestrator's own limit is often one second.
-const READY_PATIENCE: Duration = Duration::from_millis(900);
+mod setup;
+mod update;
 
 /// The pause before an event that could not be trimmed at the end is tried again.
 const CLOSE_PAUSE: Duration = Duration::from_millis(20);
@@ -59,6 +58,7 @@ pub struct MongoStore {
     prover: Arc<Prover>,
     clock: Arc<PrimaryClock>,
     journals: Arc<Journals>,
+    maps: SeatMaps,
     settler: Arc<Settler>,
     ready: Mutex<Option<(Instant, Result<(), StoreError>)>>,
     tasks: Mutex<JoinSet<()>>,
@@ -73,7 +73,21 @@ impl MongoStore {
     ///
     /// # Errors
     /// When the URI cannot be used.
-    pub async fn open(uri: &str, machine: Arc<dyn Clock>) -> Result<Self, StoreError> {
+    pub async fn open(uri: &str) -> Result<Self, StoreError> {
+        let store = Self::idle(uri).await?;
+        let mut tasks = store.tasks.lock().await;
+        let settler = store.settler.clone();
+        tasks.spawn(async move { settler.settle_forever().await });
+        let settler = store.settler.clone();
+        tasks.spawn(async move { settler.tidy_forever().await });
+        let clock = store.clock.clone();
+        tasks.spawn(async move { clock.keep_measuring().await });
+        drop(tasks);
+        Ok(store)
+    }
+
+    /// A store that does nothing by itself yet.
+    async fn idle(uri: &str) -> Result<Self, StoreError> {
         let deployment = Arc::new(Deployment::connect(uri).await?);
         let journals = Arc::new(Journals::default());
         let settler = Settler {
@@ -81,140 +95,17 @@ impl MongoStore {
             journals: journals.clone(),
             unreadable: std::sync::Mutex::default(),
         };
-        let store = Self {
+        Ok(Self {
             prover: Arc::new(Prover::new(ids::process())),
-            clock: Arc::new(PrimaryClock::new(machine)),
+            clock: Arc::new(PrimaryClock::new(deployment.clone())),
+            maps: SeatMaps::default(),
             settler: Arc::new(settler),
             ready: Mutex::new(None),
             tasks: Mutex::new(JoinSet::new()),
             warned: std::sync::Mutex::default(),
             deployment,
             journals,
-        };
-        let mut tasks = store.tasks.lock().await;
-        let settler = store.settler.clone();
-        tasks.spawn(async move { settler.settle_forever().await });
-        let settler = store.settler.clone();
-        tasks.spawn(async move { settler.tidy_forever().await });
-        let (clock, deployment) = (store.clock.clone(), store.deployment.clone());
-        tasks.spawn(async move {
-            loop {
-                // A failed measurement leaves the last offset standing; the clocks do not part that fast.
-                let _ = clock.measure(&deployment, Instant::now() + clock::MEASURE_EVERY).await;
-                sleep(clock::MEASURE_EVERY).await;
-            }
-        });
-        drop(tasks);
-        Ok(store)
-    }
-
-    /// Finds one event with the fields of `projection`.
-    async fn find_event(
-        &self,
-        event_id: &EventId,
-        projection: RawDocumentBuf,
-        concern: Concern,
-        deadline: Instant,
-    ) -> Result<Option<bson::Document>, StoreError> {
-        let query = rawdoc! {
-            "find": EVENTS,
-            "filter": { "_id": event_id.as_str() },
-            "projection": projection,
-            "singleBatch": true,
-        };
-        let found = match concern {
-            Concern::Linearizable => self.prover.read(&self.deployment, query, deadline).await,
-            concern => self.deployment.read(query, concern, deadline).await,
-        };
-        Ok(found?.into_iter().next())
-    }
-
-    /// One reservation: first the event's journal, then the collection, and the newer state of the two. Entries only
-    /// ever move from the journal to the collection, so this order cannot miss one.
-    async fn find_reservation(
-        &self,
-        id: &ReservationId,
-        journal: Concern,
-        collection: Concern,
-        deadline: Instant,
-    ) -> Result<Option<Reservation>, StoreError> {
-        let entries_of_id = rawdoc! {
-            "entries": { "$reduce": {
-                "input": { "$objectToArray": "$journal" },
-                "initialValue": [],
-                "in": { "$concatArrays": ["$$value", { "$filter": {
-                    "input": "$$this.v",
-                    "cond": { "$eq": ["$$this._id", { "$literal": id.to_string() }] },
-                } }] },
-            } },
-        };
-        let mut found = Vec::new();
-        if let Some(mut event) = self.find_event(&id.event_id, entries_of_id, journal, deadline).await?
-            && let Some(bson::Bson::Array(entries)) = event.remove("entries")
-        {
-            found.extend(entries.into_iter().filter_map(|entry| match entry {
-                bson::Bson::Document(entry) => Some(entry),
-                _ => None,
-            }));
-        }
-        let query = rawdoc! {
-            "find": RESERVATIONS,
-            "filter": { "_id": id.to_string(), "eventId": id.event_id.as_str() },
-            "singleBatch": true,
-        };
-        found.extend(self.deployment.read(query, collection, deadline).await?);
-        let mut newest: Option<Reservation> = None;
-        for document in found {
-            let reservation = ReservationDocument::read(document)?;
-            if newest.as_ref().is_none_or(|newest| newest.version < reservation.version) {
-                newest = Some(reservation);
-            }
-        }
-        Ok(newest)
-    }
-
-    /// Makes sure that the deployment can acknowledge a commit, and says what it lacks.
-    async fn check_set_up(&self, deadline: Instant) -> Result<(), StoreError> {
-        if self.deployment.kind(deadline).await? == Kind::Standalone {
-            self.warn_once(
-                "MONGO_URI leads to a standalone server: what it acknowledged is lost with its disk, and there is no \
-                 failover. A replica set is the safer choice.",
-            );
-        }
-        let arbiter = self.deployment.has_arbiter(deadline).await?;
-        if arbiter {
-            self.warn_once(
-                "MONGO_URI leads to a replica set with an arbiter: when one of its data-bearing nodes is down, no \
-                 majority can acknowledge a write, and writes get 503. Three data-bearing nodes are the safer choice.",
-            );
-        }
-        match self.prover.pulse(&self.deployment, deadline).await {
-            Err(CommandError::Unclear(why)) if arbiter => {
-                Err(StoreError::Misconfigured(format!("{why}; the set has an arbiter, which keeps no data")))
-            }
-            outcome => Ok(outcome?),
-        }
-    }
-
-    /// Logs what is said at every try to open the event, once.
-    fn warn_once(&self, what: &'static str) {
-        if self.warned.lock().unwrap_or_else(PoisonError::into_inner).insert(what) {
-            log::warn!("{what}");
-        }
-    }
-
-    /// Probes the deployment, for the caller and for whoever asks soon after.
-    async fn probe(&self) -> Result<(), StoreError> {
-        let mut ready = self.ready.lock().await;
-        if let Some((at, answer)) = &*ready
-            && at.elapsed() < READY_FOR
-        {
-            return answer.clone();
-        }
-        let answer = self.prover.pulse(&self.deployment, Instant::now() + READY_PATIENCE).await;
-        let answer = answer.map_err(StoreError::from);
-        *ready = Some((Instant::now(), answer.clone()));
-        answer
+        })
     }
 }
 
@@ -238,41 +129,11 @@ impl EventStore for MongoStore {
     async fn load(&self, event_id: &EventId, deadline: Instant) -> Result<Option<Snapshot>, StoreError> {
         // Before the read: a key that leaves the event after it may still be in what is read.
         self.journals.loading(event_id);
-        let found = self.find_event(event_id, RawDocumentBuf::new(), Concern::Local, deadline).await?;
-        found.map(EventDocument::read).transpose()
+        self.find_snapshot(event_id, &rawdoc! {}, Concern::Local, deadline).await
     }
 
     async fn facts(&self, snapshot: &Snapshot, wanted: &Wanted, deadline: Instant) -> Result<Facts, FactsError> {
-        let uuids = &wanted.reservations;
-        let event_id = &snapshot.event.id;
-        let mut ids = RawArrayBuf::new();
-        for uuid in uuids {
-            ids.push(ReservationId { event_id: event_id.clone(), uuid: *uuid }.to_string());
-        }
-        let query = rawdoc! {
-            "find": RESERVATIONS,
-            "filter": { "_id": { "$in": ids }, "eventId": event_id.as_str() },
-            // One more than there can be, so that the server need not be asked whether there are more.
-            "batchSize": i64::try_from(uuids.len() + 1).unwrap_or(i64::MAX),
-        };
-        let found = self.deployment.read(query, Concern::Local, deadline).await.map_err(StoreError::from)?;
-        let mut facts = Facts::default();
-        for document in found {
-            let reservation = ReservationDocument::read(document)?;
-            facts.reservations.insert(reservation.id.uuid, Arc::new(reservation));
-        }
-        let named: HashSet<&uuid::Uuid> = uuids.iter().collect();
-        let entries = snapshot.journal.values().flat_map(|entries| entries.iter());
-        for entry in entries.filter(|entry| named.contains(&entry.id.uuid)) {
-            let known = facts.reservations.entry(entry.id.uuid).or_insert_with(|| entry.clone());
-            if known.version < entry.version {
-                *known = entry.clone();
-            }
-        }
-        if facts.reservations.values().any(|reservation| reservation.version > snapshot.event.version) {
-            return Err(FactsError::Stale);
-        }
-        Ok(facts)
+        facts::gather(&self.deployment, snapshot, wanted, deadline).await
     }
 
     async fn commit(
@@ -295,13 +156,13 @@ impl EventStore for MongoStore {
     }
 
     async fn event(&self, event_id: &EventId, deadline: Instant) -> Result<Option<Event>, StoreError> {
-        let without_journal = || rawdoc! { "journal": 0 };
-        let mut found = self.find_event(event_id, without_journal(), Concern::Majority, deadline).await?;
+        let leaving_out = rawdoc! { "journal": 0 };
+        let mut found = self.find_snapshot(event_id, &leaving_out, Concern::Majority, deadline).await?;
         if found.is_none() {
             // A majority's snapshot may lag after a failover; "there is none" needs proof.
-            found = self.find_event(event_id, without_journal(), Concern::Linearizable, deadline).await?;
+            found = self.find_snapshot(event_id, &leaving_out, Concern::Linearizable, deadline).await?;
         }
-        Ok(found.map(EventDocument::read).transpose()?.map(|snapshot| snapshot.event))
+        Ok(found.map(|snapshot| snapshot.event))
     }
 
     async fn reservation(&self, id: &ReservationId, deadline: Instant) -> Result<Option<Arc<Reservation>>, StoreError> {
@@ -313,24 +174,33 @@ impl EventStore for MongoStore {
         Ok(found.map(Arc::new))
     }
 
-    async fn waitlist_position(&self, _: &Reservation, _: Instant) -> Result<u32, StoreError> {
-        unimplemented!()
+    async fn waitlist_position(&self, reservation: &Reservation, deadline: Instant) -> Result<u32, StoreError> {
+        self.find_waitlist_position(reservation, deadline).await
     }
 
-    async fn events(&self, _: Option<&EventId>, _: usize, _: Instant) -> Result<Vec<EventSummary>, StoreError> {
-        unimplemented!()
+    async fn events(
+        &self,
+        after: Option<&EventId>,
+        limit: usize,
+        deadline: Instant,
+    ) -> Result<Vec<EventSummary>, StoreError> {
+        self.list_events(after, limit, deadline).await
     }
 
-    async fn reservations(&self, _: &ReservationQuery, _: Instant) -> Result<Vec<Arc<Reservation>>, StoreError> {
-        unimplemented!()
+    async fn reservations(
+        &self,
+        query: &ReservationQuery,
+        deadline: Instant,
+    ) -> Result<Vec<Arc<Reservation>>, StoreError> {
+        self.list_reservations(query, deadline).await
     }
 
-    async fn due(&self, _: Timestamp, _: usize, _: Instant) -> Result<Vec<EventId>, StoreError> {
-        unimplemented!()
+    async fn due(&self, now: Timestamp, limit: usize, deadline: Instant) -> Result<Vec<EventId>, StoreError> {
+        self.due_events(now, limit, deadline).await
     }
 
-    async fn now(&self, _: Instant) -> Result<Timestamp, StoreError> {
-        Ok(self.clock.now())
+    async fn now(&self, deadline: Instant) -> Result<Timestamp, StoreError> {
+        self.clock.now(deadline).await
     }
 
     async fn ready(&self, deadline: Instant) -> Result<(), StoreError> {
@@ -372,3 +242,7 @@ fn journal_path(key: Version) -> CString {
 fn head_value(head: Head) -> bson::Binary {
     bson::Uuid::from(head.0).into()
 }
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;

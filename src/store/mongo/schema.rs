@@ -7,7 +7,7 @@ use super::{
     deployment::{CommandError, Deployment},
     documents::FORMAT,
 };
-use crate::store::StoreError;
+use crate::{domain::Status, store::StoreError};
 
 /// Events; see [`super::documents::EventDocument`].
 pub(super) const EVENTS: &str = "events";
@@ -17,6 +17,17 @@ pub(super) const RESERVATIONS: &str = "reservations";
 pub(super) const PULSES: &str = "pulses";
 /// The index by which events with a journal are found. Its key never changes, so commits do not move it.
 pub(super) const JOURNALED: &str = "journaled";
+/// The index of events that need looking after without being asked.
+pub(super) const DUE: &str = "due";
+/// The index of an event's reservations in the order of their places in lists.
+pub(super) const BY_PLACE: &str = "place";
+/// The same of a partner's.
+pub(super) const BY_PARTNER: &str = "partner";
+/// The index of those who wait, in the order in which they joined. It has the status although that is the same in all of
+/// it, so that they can be counted without a look at the documents, where the filter's status would else be checked.
+pub(super) const WAITLIST: &str = "waitlist";
+/// The index of holds in the order in which they lapse.
+pub(super) const HOLDS: &str = "holds";
 
 /// How long the pulse of a process that is gone stays.
 const PULSE_EXPIRES_AFTER_SECS: i32 = 24 * 60 * 60;
@@ -25,18 +36,40 @@ const PULSE_EXPIRES_AFTER_SECS: i32 = 24 * 60 * 60;
 pub(super) async fn prepare(deployment: &Deployment, deadline: Instant) -> Result<(), StoreError> {
     collection(deployment, EVENTS, event_validator(), deadline).await?;
     collection(deployment, RESERVATIONS, reservation_validator(), deadline).await?;
-    let unsettled = doc! { "journal": { "$gt": {} } };
-    index(
-        deployment,
-        EVENTS,
-        doc! { "name": JOURNALED, "key": { "format": 1, "_id": 1 }, "partialFilterExpression": unsettled },
-        deadline,
-    )
-    .await?;
-    let operations = doc! { "name": "operations", "key": { "eventId": 1, "operations.version": 1 } };
-    index(deployment, RESERVATIONS, operations, deadline).await?;
+    let journaled = doc! {
+        "name": JOURNALED,
+        "key": { "format": 1, "_id": 1 },
+        "partialFilterExpression": { "journal": { "$gt": {} } },
+    };
+    let due = doc! {
+        "name": DUE,
+        "key": { "dueAt": 1, "_id": 1 },
+        "partialFilterExpression": { "dueAt": { "$exists": true } },
+    };
+    indexes(deployment, EVENTS, [journaled, due], deadline).await?;
+    indexes(deployment, RESERVATIONS, reservation_indexes(), deadline).await?;
     let expiry = doc! { "name": "expiry", "key": { "at": 1 }, "expireAfterSeconds": PULSE_EXPIRES_AFTER_SECS };
-    index(deployment, PULSES, expiry, deadline).await
+    indexes(deployment, PULSES, [expiry], deadline).await
+}
+
+/// Every index costs settling speed. The full ones are on fields that never change, so a changed reservation moves only in
+/// those of its status.
+fn reservation_indexes() -> [Document; 4] {
+    let of_status = |status: Status| doc! { "status": status.as_str() };
+    [
+        doc! { "name": BY_PLACE, "key": { "eventId": 1, "createdAt": 1, "createdVersion": 1 } },
+        doc! { "name": BY_PARTNER, "key": { "partnerId": 1, "eventId": 1, "createdAt": 1, "createdVersion": 1 } },
+        doc! {
+            "name": WAITLIST,
+            "key": { "eventId": 1, "status": 1, "createdVersion": 1 },
+            "partialFilterExpression": of_status(Status::Waitlisted),
+        },
+        doc! {
+            "name": HOLDS,
+            "key": { "eventId": 1, "expiresAt": 1, "createdVersion": 1 },
+            "partialFilterExpression": of_status(Status::Held),
+        },
+    ]
 }
 
 async fn collection(
@@ -73,8 +106,13 @@ async fn collection(
     }
 }
 
-async fn index(deployment: &Deployment, name: &str, index: Document, deadline: Instant) -> Result<(), StoreError> {
-    let create = raw(&doc! { "createIndexes": name, "indexes": [index] })?;
+async fn indexes(
+    deployment: &Deployment,
+    name: &str,
+    indexes: impl IntoIterator<Item = Document>,
+    deadline: Instant,
+) -> Result<(), StoreError> {
+    let create = raw(&doc! { "createIndexes": name, "indexes": indexes.into_iter().collect::<Vec<_>>() })?;
     deployment.run(create, deadline).await?;
     Ok(())
 }
@@ -89,24 +127,34 @@ fn event_validator() -> Document {
         "$jsonSchema": {
             "bsonType": "object",
             "required": [
-                "_id", "format", "name", "totalSeats", "availableSeats", "confirmedSeats", "reservationCount",
-                "version", "head", "idSalt", "journal",
+                "_id", "format", "name", "totalSeats", "availableSeats", "confirmedSeats", "heldSeats",
+                "reservationCount", "holdCount", "waitlistCount", "version", "head", "idSalt", "journal",
             ],
             "properties": {
                 "_id": { "bsonType": "string", "pattern": "^[a-z0-9-]{1,64}$" },
                 "format": { "enum": [FORMAT] },
                 "name": { "bsonType": "string", "minLength": 1 },
+                "details": { "bsonType": "object" },
+                "quotas": { "bsonType": "object" },
+                "sales": { "enum": ["open", "paused", "closed"] },
                 "totalSeats": &count,
                 "availableSeats": &count,
                 "confirmedSeats": &count,
+                "heldSeats": &count,
                 "reservationCount": &count,
+                "holdCount": &count,
+                "waitlistCount": &count,
                 "version": { "bsonType": "long", "minimum": 0 },
                 "head": { "bsonType": "binData" },
                 "idSalt": { "bsonType": "binData" },
+                "dueAt": { "bsonType": "date" },
+                "seatMap": { "bsonType": "object" },
+                "seats": { "bsonType": "object" },
+                "operations": { "bsonType": "array" },
                 "journal": { "bsonType": "object" },
             },
         },
-        "$expr": { "$eq": ["$totalSeats", { "$add": ["$availableSeats", "$confirmedSeats"] }] },
+        "$expr": { "$eq": ["$totalSeats", { "$add": ["$availableSeats", "$confirmedSeats", "$heldSeats"] }] },
     }
 }
 
@@ -124,10 +172,13 @@ fn reservation_validator() -> Document {
                 "eventId": { "bsonType": "string" },
                 "partnerId": { "bsonType": "string", "minLength": 1 },
                 "seats": { "bsonType": ["int", "long"], "minimum": 1 },
-                "status": { "enum": ["confirmed", "cancelled"] },
+                "seatIds": { "bsonType": "array" },
+                "status": { "enum": Status::ALL.map(Status::as_str).to_vec() },
                 "version": { "bsonType": "long", "minimum": 1 },
                 "createdVersion": { "bsonType": "long", "minimum": 1 },
                 "createdAt": { "bsonType": "date" },
+                "hold": { "bsonType": ["int", "long"], "minimum": 1 },
+                "expiresAt": { "bsonType": "date" },
                 "operations": { "bsonType": "array", "minItems": 1 },
             },
         },

@@ -26,6 +26,10 @@ use crate::{
 /// Documents in one bulk write: large enough to spare round trips, small enough to be acknowledged in good time.
 const BULK_MAX: usize = 2_000;
 
+/// What they may weigh together, in bytes: a command is a document of 16 MiB at most. The entries of one commit, which stay
+/// together, weigh less than half of that.
+const BULK_BYTES_MAX: usize = 8 * 1024 * 1024;
+
 /// How long one bulk write, trim or sweep may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -113,18 +117,27 @@ impl Settler {
         }
     }
 
+    /// Settles what is queued, once.
+    #[cfg(test)]
+    pub(super) async fn settle_queue(&self) -> Result<(), StoreError> {
+        self.settle(self.journals.take_queue()).await
+    }
+
     /// Copies the entries to `reservations`, each reservation once in its newest state.
     async fn settle(&self, queue: Vec<Unsettled>) -> Result<(), StoreError> {
         let mut result = Ok(());
         let mut chunk = Vec::new();
-        let mut size = 0;
+        let (mut size, mut bytes) = (0, 0);
         let mut queue = queue.into_iter().peekable();
         while let Some(unsettled) = queue.next() {
             size += unsettled.entries.len();
+            bytes += unsettled.bytes();
             chunk.push(unsettled);
-            let full = queue.peek().is_none_or(|next| size + next.entries.len() > BULK_MAX);
+            let full = queue
+                .peek()
+                .is_none_or(|next| size + next.entries.len() > BULK_MAX || bytes + next.bytes() > BULK_BYTES_MAX);
             if full {
-                size = 0;
+                (size, bytes) = (0, 0);
                 let chunk = std::mem::take(&mut chunk);
                 match self.settle_chunk(&chunk).await {
                     Ok(failed) => {
@@ -309,11 +322,16 @@ impl Settler {
         wanted: impl Fn(&Version) -> bool,
         deadline: Instant,
     ) -> Result<(), StoreError> {
-        let find = rawdoc! { "find": EVENTS, "filter": { "_id": event_id.as_str() }, "singleBatch": true };
+        let find = rawdoc! {
+            "find": EVENTS,
+            "filter": { "_id": event_id.as_str() },
+            "projection": { "format": 1, "journal": 1 },
+            "singleBatch": true,
+        };
         let found = self.deployment.read(find, Concern::Majority, deadline).await?;
         let Some(document) = found.into_iter().next() else { return Ok(()) };
-        let snapshot = EventDocument::read(document)?;
-        for (key, reservations) in snapshot.journal.into_iter().filter(|(key, _)| wanted(key)) {
+        let journal = EventDocument::read_journal(document)?;
+        for (key, reservations) in journal.into_iter().filter(|(key, _)| wanted(key)) {
             let entry = |reservation: &Arc<_>| {
                 let raw = ReservationDocument::raw(reservation)?;
                 Ok(Entry { reservation: reservation.clone(), raw })

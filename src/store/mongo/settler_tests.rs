@@ -53,15 +53,20 @@ fn entry(event_id: &EventId, uuid: Uuid, status: Status) -> Entry {
         kind: OperationKind::Reserve,
         version: Version(1),
         status: Status::Confirmed,
+        expires_at: None,
+        waitlist_position: None,
     };
     let reservation = Arc::new(Reservation {
         id: ReservationId { event_id: event_id.clone(), uuid },
         partner_id: PartnerId::parse("acme").expect("a good partner"),
         seats: SeatCount::parse(1, 1).expect("a good count"),
+        seat_ids: Arc::default(),
         status,
         version,
         created_version: Version(1),
         created_at: Timestamp::UNIX_EPOCH,
+        hold: None,
+        expires_at: None,
         fingerprint: None,
         operations: vec![operation],
     });

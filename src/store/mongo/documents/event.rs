@@ -1,0 +1,212 @@
+//! A document of the collection `events`.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bson::{Binary, Document, RawArrayBuf, spec::BinarySubtype};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    FORMAT, OperationIdDocument, ReservationDocument, check_format, date, name_of,
+    seats::{SeatMapDocument, SeatsDocument, blocks, seats_document},
+    terms::{DetailsDocument, SummaryDocument, has_none},
+    timestamp,
+};
+use crate::{
+    domain::{
+        Event, EventId, EventName, EventOperation, Fingerprint, Hall, Head, IdSalt, Quotas, Sales, SeatMap, Version,
+    },
+    store::{Journal, Snapshot, StoreError, mongo::seat_maps::SeatMaps},
+};
+
+/// An event, with its head and journal.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(in super::super) struct EventDocument {
+    #[serde(rename = "_id")]
+    id: EventId,
+    format: i32,
+    name: String,
+    #[serde(default, skip_serializing_if = "DetailsDocument::is_empty")]
+    details: DetailsDocument,
+    #[serde(default, skip_serializing_if = "has_none")]
+    quotas: Quotas,
+    #[serde(default)]
+    sales: Sales,
+    total_seats: u32,
+    available_seats: u32,
+    confirmed_seats: u32,
+    #[serde(default)]
+    held_seats: u32,
+    reservation_count: u32,
+    #[serde(default)]
+    hold_count: u32,
+    #[serde(default)]
+    waitlist_count: u32,
+    version: Version,
+    head: bson::Uuid,
+    id_salt: Binary,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    due_at: Option<bson::DateTime>,
+    /// Left out of queries once it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    seat_map: Option<SeatMapDocument>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    seats: Option<SeatsDocument>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    operations: Vec<EventOperationDocument>,
+    /// By version, in decimal. Left out of queries that do not need it.
+    #[serde(default)]
+    journal: BTreeMap<String, Vec<ReservationDocument>>,
+}
+
+/// An operation on the event itself. The answer is of this event, so it does not say which.
+#[derive(Debug, Serialize, Deserialize)]
+struct EventOperationDocument {
+    id: OperationIdDocument,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fingerprint: Option<bson::Uuid>,
+    answer: SummaryDocument,
+}
+
+impl EventDocument {
+    /// The document of a new event.
+    pub(in super::super) fn new(event: &Event, head: Head) -> Self {
+        Self {
+            id: event.id.clone(),
+            format: FORMAT,
+            name: event.name.as_str().to_owned(),
+            details: DetailsDocument::from(&*event.details),
+            quotas: event.quotas,
+            sales: event.sales,
+            total_seats: event.total_seats,
+            available_seats: event.available_seats,
+            confirmed_seats: event.confirmed_seats,
+            held_seats: event.held_seats,
+            reservation_count: event.reservation_count,
+            hold_count: event.hold_count,
+            waitlist_count: event.waitlist_count,
+            version: event.version,
+            head: head.0.into(),
+            id_salt: Binary { subtype: BinarySubtype::Generic, bytes: event.id_salt.0.to_vec() },
+            due_at: event.due_at.map(date),
+            seat_map: event.hall.as_ref().map(|hall| SeatMapDocument::from(&**hall.map())),
+            seats: event.hall.as_ref().map(|hall| seats_document(hall.blocks())),
+            operations: event.operations.iter().map(EventOperationDocument::from).collect(),
+            journal: BTreeMap::new(),
+        }
+    }
+
+    /// The event that `document` holds, with its head and journal; `None` when its seats have names whose layout is neither
+    /// in the document nor among `maps`.
+    pub(in super::super) fn read(document: Document, maps: &SeatMaps) -> Result<Option<Snapshot>, StoreError> {
+        let name = name_of("events", &document);
+        check_format(&name, &document)?;
+        let unreadable = |why: String| StoreError::Unreadable(format!("{name}: {why}"));
+        let document: Self = bson::deserialize_from_document(document).map_err(|why| unreadable(why.to_string()))?;
+        document.snapshot(maps).map_err(unreadable)
+    }
+
+    /// The journal that `document` holds, of which no other fields need be there but `_id` and `format`.
+    pub(in super::super) fn read_journal(document: Document) -> Result<Journal, StoreError> {
+        #[derive(Deserialize)]
+        struct JournalDocument {
+            journal: BTreeMap<String, Vec<ReservationDocument>>,
+        }
+
+        let name = name_of("events", &document);
+        check_format(&name, &document)?;
+        let unreadable = |why: String| StoreError::Unreadable(format!("{name}: {why}"));
+        let document: JournalDocument =
+            bson::deserialize_from_document(document).map_err(|why| unreadable(why.to_string()))?;
+        journal(document.journal).map_err(unreadable)
+    }
+
+    fn snapshot(self, maps: &SeatMaps) -> Result<Option<Snapshot>, String> {
+        let salt = <[u8; 32]>::try_from(self.id_salt.bytes.as_slice()).map_err(|_| "idSalt must be 32 bytes")?;
+        let salt = IdSalt(salt);
+        let hall = match self.seats {
+            None => None,
+            Some(seats) => {
+                let Some(map) = seat_map(&self.id, salt, self.seat_map, maps)? else { return Ok(None) };
+                Some(Hall::restore(map, blocks(seats)?).map_err(|why| format!("seats {why}"))?)
+            }
+        };
+        let id = &self.id;
+        let operations = self.operations.into_iter().map(|operation| operation.operation(id.clone()));
+        let event = Event {
+            name: EventName::parse(&self.name).map_err(|why| format!("name {why}"))?,
+            details: self.details.details()?,
+            quotas: self.quotas,
+            sales: self.sales,
+            total_seats: self.total_seats,
+            available_seats: self.available_seats,
+            confirmed_seats: self.confirmed_seats,
+            held_seats: self.held_seats,
+            reservation_count: self.reservation_count,
+            hold_count: self.hold_count,
+            waitlist_count: self.waitlist_count,
+            version: self.version,
+            id_salt: salt,
+            due_at: self.due_at.map(|at| timestamp("dueAt", at)).transpose()?,
+            hall,
+            operations: operations.collect::<Result<_, _>>()?,
+            id: self.id,
+        };
+        event.check().map_err(|why| why.to_string())?;
+        Ok(Some(Snapshot { event, head: Head(self.head.into()), journal: journal(self.journal)? }))
+    }
+}
+
+/// The layout of the event's hall: as it is known, or else as the document has it, and known from then on.
+fn seat_map(
+    id: &EventId,
+    salt: IdSalt,
+    document: Option<SeatMapDocument>,
+    maps: &SeatMaps,
+) -> Result<Option<Arc<SeatMap>>, String> {
+    if let Some(known) = maps.known(id, salt) {
+        return Ok(Some(known));
+    }
+    let Some(document) = document else { return Ok(None) };
+    let map = Arc::new(document.seat_map()?);
+    maps.learn(id, salt, map.clone());
+    Ok(Some(map))
+}
+
+fn journal(document: BTreeMap<String, Vec<ReservationDocument>>) -> Result<Journal, String> {
+    let key = |(version, entries): (String, Vec<ReservationDocument>)| {
+        let version = version.parse().map(Version).map_err(|_| format!("journal key {version}"))?;
+        let entries = entries.into_iter().map(|entry| entry.reservation().map(Arc::new));
+        Ok((version, entries.collect::<Result<_, String>>()?))
+    };
+    document.into_iter().map(key).collect()
+}
+
+impl From<&EventOperation> for EventOperationDocument {
+    fn from(operation: &EventOperation) -> Self {
+        Self {
+            id: OperationIdDocument::from(&operation.id),
+            fingerprint: operation.fingerprint.map(|fingerprint| fingerprint.0.into()),
+            answer: SummaryDocument::from(&operation.answer),
+        }
+    }
+}
+
+impl EventOperationDocument {
+    fn operation(self, event_id: EventId) -> Result<EventOperation, String> {
+        Ok(EventOperation {
+            id: self.id.try_into()?,
+            fingerprint: self.fingerprint.map(|uuid| Fingerprint(uuid.into())),
+            answer: self.answer.summary(event_id)?,
+        })
+    }
+}
+
+/// An event's operations as a commit sets them.
+pub(in super::super) fn operations_value(operations: &[EventOperation]) -> bson::error::Result<RawArrayBuf> {
+    let mut array = RawArrayBuf::new();
+    for operation in operations {
+        array.push(bson::serialize_to_raw_document_buf(&EventOperationDocument::from(operation))?);
+    }
+    Ok(array)
+}

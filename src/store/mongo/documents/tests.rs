@@ -1,0 +1,188 @@
+use std::{num::NonZeroU32, sync::Arc};
+
+use bson::doc;
+use uuid::Uuid;
+
+use super::*;
+use crate::{
+    domain::{
+        Currency, Description, Details, Event, EventId, EventName, EventOperation, Fingerprint, Head, HoldSeconds,
+        IdSalt, Location, Operation, OperationKind, PartnerId, Price, Quotas, Reservation, ReservationId, Row,
+        RowLabel, Sales, SeatCount, SeatId, SeatMap, SeatState, Status, Version,
+    },
+    store::mongo::seat_maps::SeatMaps,
+};
+
+const HEAD: Head = Head(Uuid::from_u128(7));
+
+fn at(milliseconds: i64) -> Timestamp {
+    Timestamp::from_millisecond(milliseconds).expect("a good time")
+}
+
+fn show(salt: u8) -> Event {
+    let id = EventId::parse("show").expect("an id");
+    Event::open(id, EventName::parse("A show").expect("a name"), 10, IdSalt([salt; 32]))
+}
+
+/// An event in which every field says something.
+fn full_event() -> Event {
+    let label = |text| RowLabel::parse(text).expect("a label");
+    let seat = |text| SeatId::parse(text).expect("a seat");
+    let rows = vec![Row { label: label("B"), seats: 1_000 }, Row { label: label("A"), seats: 1 }];
+    let map = Arc::new(SeatMap::new(rows, vec![seat("B3"), seat("A1")]).expect("a map"));
+    let mut event = Event::open_mapped(show(1).id, show(1).name, &map, IdSalt([1; 32]));
+    let hall = event.hall.as_mut().expect("a hall");
+    hall.change(&[seat("B1"), seat("B1000")], SeatState::Free, SeatState::Sold).expect("free seats");
+    hall.change(&[seat("B2")], SeatState::Free, SeatState::Held).expect("a free seat");
+    event.details = Arc::new(Details {
+        description: Description::parse("Two talks.\nThen $pizza.").ok(),
+        starts_at: Some(at(1_900_000_000_123)),
+        location: Location::parse("Hall 3").ok(),
+        price: Some(Price { amount: u32::MAX, currency: Currency::parse("EUR").expect("a currency") }),
+    });
+    event.quotas = Quotas {
+        seats_per_reservation_max: NonZeroU32::new(4),
+        seats_per_partner_max: NonZeroU32::new(u32::MAX),
+        reservations_per_partner_max: NonZeroU32::new(1),
+    };
+    event.sales = Sales::Closed;
+    (event.available_seats, event.confirmed_seats, event.held_seats) = (996, 2, 1);
+    (event.reservation_count, event.hold_count, event.waitlist_count) = (2, 1, 5);
+    event.version = Version(9);
+    event.due_at = Some(at(1_900_000_000_001));
+    for (id, fingerprint) in [
+        (OperationId::Key(IdempotencyKey::parse("$key.1").expect("a key")), Some(Fingerprint(Uuid::from_u128(3)))),
+        (OperationId::Minted(Uuid::from_u128(4)), None),
+    ] {
+        event.remember(EventOperation { id, fingerprint, answer: event.summary() });
+    }
+    event
+}
+
+fn full_reservation(status: Status) -> Reservation {
+    let operation = |id, kind, version, status, expires_at, waitlist_position| Operation {
+        id,
+        kind,
+        version: Version(version),
+        status,
+        expires_at,
+        waitlist_position,
+    };
+    let key = OperationId::Key(IdempotencyKey::parse("order-1").expect("a key"));
+    let expires_at = Some(at(1_900_000_000_001));
+    Reservation {
+        id: ReservationId { event_id: show(1).id, uuid: Uuid::from_u128(5) },
+        partner_id: PartnerId::parse("$acme.é").expect("a partner"),
+        seats: SeatCount::parse(2, 2).expect("a count"),
+        seat_ids: ["B1", "B1000"].map(|text| SeatId::parse(text).expect("a seat")).into(),
+        status,
+        version: Version(8),
+        created_version: Version(3),
+        created_at: at(1_800_000_000_999),
+        hold: HoldSeconds::parse(u32::MAX, u32::MAX).ok(),
+        expires_at,
+        fingerprint: Some(Fingerprint(Uuid::from_u128(6))),
+        operations: vec![
+            operation(key, OperationKind::Reserve, 3, Status::Waitlisted, None, Some(u32::MAX)),
+            operation(OperationId::Unasked, OperationKind::Promote, 7, Status::Held, expires_at, None),
+            operation(OperationId::Minted(Uuid::from_u128(8)), OperationKind::Confirm, 8, status, None, None),
+        ],
+    }
+}
+
+fn document(event: &Event) -> Document {
+    let raw = bson::serialize_to_raw_document_buf(&EventDocument::new(event, HEAD)).expect("an event has a document");
+    Document::try_from(raw).expect("a document")
+}
+
+#[test]
+fn an_event_comes_back_as_it_was() {
+    for event in [show(1), full_event()] {
+        event.check().expect("a sound event");
+        let read = EventDocument::read(document(&event), &SeatMaps::default()).expect("readable").expect("whole");
+        assert_eq!((read.event, read.head, read.journal.len()), (event, HEAD, 0));
+    }
+}
+
+#[test]
+fn a_reservation_comes_back_as_it_was() {
+    let plain = Reservation {
+        seat_ids: Arc::default(),
+        hold: None,
+        expires_at: None,
+        fingerprint: None,
+        ..full_reservation(Status::Confirmed)
+    };
+    for reservation in Status::ALL.map(full_reservation).into_iter().chain([plain]) {
+        let raw = ReservationDocument::raw(&reservation).expect("a reservation has a document");
+        let document = Document::try_from(raw).expect("a document");
+        assert_eq!(ReservationDocument::read(document.clone()).expect("readable"), reservation);
+
+        let event = doc! { "_id": "show", "format": FORMAT, "journal": { "8": [document] } };
+        let journal = EventDocument::read_journal(event).expect("readable");
+        assert_eq!(*journal[&Version(8)], [Arc::new(reservation)]);
+    }
+}
+
+#[test]
+fn what_says_nothing_is_left_out() {
+    let event = document(&show(1));
+    for field in ["details", "quotas", "dueAt", "seatMap", "seats", "operations"] {
+        assert!(!event.contains_key(field), "{field} stands in the document of an event that has none");
+    }
+    let mut reservation = full_reservation(Status::Waitlisted);
+    reservation.seat_ids = Arc::default();
+    (reservation.hold, reservation.expires_at, reservation.fingerprint) = (None, None, None);
+    let raw = ReservationDocument::raw(&reservation).expect("a reservation has a document");
+    for field in ["seatIds", "hold", "expiresAt", "fingerprint"] {
+        assert!(raw.get(field).expect("readable").is_none(), "{field} stands in a document without one");
+    }
+}
+
+#[test]
+fn what_only_sums_up_an_event_is_its_summary() {
+    for event in [show(1), full_event()] {
+        let mut document = document(&event);
+        document.insert("hasSeatMap", document.contains_key("seats"));
+        assert_eq!(SummaryDocument::read(document).expect("readable"), event.summary());
+    }
+}
+
+#[test]
+fn a_layout_is_read_once_for_each_event_of_an_id() {
+    let event = full_event();
+    let without_map = |event: &Event| {
+        let mut document = document(event);
+        document.remove("seatMap").expect("it has one");
+        document
+    };
+    let maps = SeatMaps::default();
+    assert_eq!(EventDocument::read(without_map(&event), &maps).expect("readable").map(|read| read.event), None);
+    let first = EventDocument::read(document(&event), &maps).expect("readable").expect("whole");
+    let second = EventDocument::read(without_map(&event), &maps).expect("readable").expect("the layout is known");
+    assert_eq!(second.event, event);
+    let [first, second] = [&first, &second].map(|read| read.event.hall.as_ref().expect("a hall").map());
+    assert!(Arc::ptr_eq(first, second), "the layout was made twice");
+
+    let other = Event { id_salt: IdSalt([2; 32]), ..event };
+    assert_eq!(EventDocument::read(without_map(&other), &maps).expect("readable").map(|read| read.event), None);
+}
+
+#[test]
+fn what_no_rule_has_written_is_refused_by_name() {
+    let refused = |change: &dyn Fn(&mut Document)| {
+        let mut document = document(&full_event());
+        change(&mut document);
+        EventDocument::read(document, &SeatMaps::default()).expect_err("it must be refused").to_string()
+    };
+    for (why, change) in [
+        ("format 2", &(|event: &mut Document| drop(event.insert("format", 2))) as &dyn Fn(&mut Document)),
+        ("add up", &|event| drop(event.insert("heldSeats", 0))),
+        ("seats must have block 0", &|event| drop(event.insert("seats", doc! {}))),
+        ("details.location", &|event| drop(event.insert("details", doc! { "location": " " }))),
+        ("seatMap", &|event| drop(event.insert("seatMap", doc! { "rows": [] }))),
+    ] {
+        let found = refused(change);
+        assert!(found.contains(why) && found.contains("events show"), "{found}");
+    }
+}

@@ -1,0 +1,115 @@
+//! Facts: what a decision needs to know beside its event, as it stands at the event's snapshot.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{
+    deployment::{Concern, Deployment},
+    lists::{first_of, look_up, read},
+    overlay::{Listing, Newest, overlay},
+    queries::{self, Active, Holds, Paged, Waitlist},
+};
+use crate::{
+    domain::{Facts, PartnerId, Reservation, Wanted},
+    store::{FactsError, Snapshot, StoreError},
+};
+
+/// Reads the facts. The snapshot was read before, so what its journal does not hold is in the collection, and what is
+/// newer than the snapshot shows as such. Only what has left a list since then is missing without a trace, so after lists
+/// were read the event is looked at once more. (Nothing could be committed or proven on such a snapshot anyway.)
+pub(super) async fn gather(
+    deployment: &Deployment,
+    snapshot: &Snapshot,
+    wanted: &Wanted,
+    deadline: Instant,
+) -> Result<Facts, FactsError> {
+    if wanted.is_empty() {
+        return Ok(Facts::default());
+    }
+    let journal = Newest::of(snapshot.journal.values().flat_map(|entries| entries.iter().cloned()));
+    let ask = Ask { deployment, snapshot, journal: &journal, deadline };
+    let event = &snapshot.event;
+    let (waitlist, holds) = (Waitlist(&event.id), Holds(&event.id));
+    let (reservations, waitlist, holds, partners) = tokio::try_join!(
+        ask.named(&wanted.reservations),
+        ask.front(&waitlist, wanted.waitlist.min(event.waitlist_count as usize)),
+        ask.front(&holds, wanted.holds.min(event.hold_count as usize)),
+        ask.partners(&wanted.partners),
+    )?;
+    if !(waitlist.is_empty() && holds.is_empty() && partners.is_empty()) {
+        ask.still_there().await?;
+    }
+    Ok(Facts { reservations, waitlist, holds, partners })
+}
+
+struct Ask<'a> {
+    deployment: &'a Deployment,
+    snapshot: &'a Snapshot,
+    journal: &'a Newest,
+    deadline: Instant,
+}
+
+impl Ask<'_> {
+    async fn named(&self, uuids: &[Uuid]) -> Result<HashMap<Uuid, Arc<Reservation>>, FactsError> {
+        let event_id = &self.snapshot.event.id;
+        let found = look_up(self.deployment, event_id, uuids, Concern::Local, self.deadline).await?;
+        let mut named: HashMap<_, _> =
+            found.into_iter().map(|reservation| (reservation.id.uuid, reservation)).collect();
+        let uuids: HashSet<Uuid> = uuids.iter().copied().collect();
+        for entry in uuids.iter().filter_map(|uuid| self.journal.find(*uuid)) {
+            let known = named.entry(entry.id.uuid).or_insert_with(|| entry.clone());
+            if known.version < entry.version {
+                *known = entry.clone();
+            }
+        }
+        self.not_stale(named.values())?;
+        Ok(named)
+    }
+
+    /// The first `wanted` of a list that is known to have as many.
+    async fn front<L: Paged + Sync>(&self, listing: &L, wanted: usize) -> Result<Vec<Arc<Reservation>>, FactsError> {
+        let front = first_of(self.deployment, listing, self.journal, wanted, Concern::Local, self.deadline).await?;
+        self.not_stale(&front)?;
+        if front.len() < wanted { Err(FactsError::Stale) } else { Ok(front) }
+    }
+
+    async fn partners(&self, partners: &[PartnerId]) -> Result<HashMap<PartnerId, Vec<Arc<Reservation>>>, FactsError> {
+        if partners.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let event_id = &self.snapshot.event.id;
+        let active = Active::new(event_id, partners);
+        let in_journal = self.journal.iter().filter(|entry| active.lists(entry)).map(|entry| entry.id.uuid);
+        let in_journal: Vec<_> = in_journal.collect();
+        let (rows, looked_up) = tokio::try_join!(
+            read(self.deployment, active.all(), Concern::Local, self.deadline),
+            look_up(self.deployment, event_id, &in_journal, Concern::Local, self.deadline),
+        )?;
+        let mut journal = self.journal.clone();
+        looked_up.into_iter().for_each(|state| journal.learn(state));
+        let active = overlay(&active, &rows, false, &journal);
+        self.not_stale(&active)?;
+        let mut by_partner: HashMap<_, Vec<_>> = partners.iter().map(|partner| (partner.clone(), Vec::new())).collect();
+        for reservation in active {
+            by_partner.entry(reservation.partner_id.clone()).or_default().push(reservation);
+        }
+        Ok(by_partner)
+    }
+
+    /// Makes sure that the event is still at the snapshot.
+    async fn still_there(&self) -> Result<(), FactsError> {
+        let found = self.deployment.read(queries::at_base(self.snapshot), Concern::Local, self.deadline).await;
+        if found.map_err(StoreError::from)?.is_empty() { Err(FactsError::Stale) } else { Ok(()) }
+    }
+
+    fn not_stale<'a>(&self, reservations: impl IntoIterator<Item = &'a Arc<Reservation>>) -> Result<(), FactsError> {
+        let version = self.snapshot.event.version;
+        let newer = reservations.into_iter().any(|reservation| reservation.version > version);
+        if newer { Err(FactsError::Stale) } else { Ok(()) }
+    }
+}

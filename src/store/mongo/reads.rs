@@ -1,0 +1,156 @@
+//! Reads of one event, of one reservation, and of one place on the waitlist.
+
+use std::sync::Arc;
+
+use bson::{Bson, RawBson, RawDocumentBuf, raw::cstr, rawdoc};
+use tokio::time::Instant;
+
+use super::{
+    MongoStore,
+    deployment::Concern,
+    documents::{EventDocument, ReservationDocument},
+    lists::look_up,
+    overlay::Newest,
+    queries,
+    schema::{EVENTS, RESERVATIONS},
+};
+use crate::{
+    domain::{EventId, Reservation, ReservationId, Status},
+    store::{Snapshot, StoreError},
+};
+
+impl MongoStore {
+    /// Finds one event with the fields of `projection`.
+    pub(super) async fn find_event(
+        &self,
+        event_id: &EventId,
+        projection: RawDocumentBuf,
+        concern: Concern,
+        deadline: Instant,
+    ) -> Result<Option<bson::Document>, StoreError> {
+        let query = rawdoc! {
+            "find": EVENTS,
+            "filter": { "_id": event_id.as_str() },
+            "projection": projection,
+            "singleBatch": true,
+        };
+        let found = match concern {
+            Concern::Linearizable => self.prover.read(&self.deployment, query, deadline).await,
+            concern => self.deployment.read(query, concern, deadline).await,
+        };
+        Ok(found?.into_iter().next())
+    }
+
+    /// Finds one event as a whole, but for the fields that `leaving_out` excludes.
+    pub(super) async fn find_snapshot(
+        &self,
+        event_id: &EventId,
+        leaving_out: &RawDocumentBuf,
+        concern: Concern,
+        deadline: Instant,
+    ) -> Result<Option<Snapshot>, StoreError> {
+        if self.maps.has(event_id) {
+            let mut leaving_out = leaving_out.clone();
+            leaving_out.append(cstr!("seatMap"), 0);
+            let found = self.find_event(event_id, leaving_out, concern, deadline).await?;
+            let Some(document) = found else { return Ok(None) };
+            if let Some(snapshot) = EventDocument::read(document, &self.maps)? {
+                return Ok(Some(snapshot));
+            }
+            // The layout that is known is of another event that had this id.
+        }
+        let found = self.find_event(event_id, leaving_out.clone(), concern, deadline).await?;
+        let Some(document) = found else { return Ok(None) };
+        let without_map = || StoreError::Unreadable(format!("events {event_id}: there are seats without a seatMap"));
+        EventDocument::read(document, &self.maps)?.ok_or_else(without_map).map(Some)
+    }
+
+    /// Those entries of an event's journal for which the expression `condition` holds; it calls the entry `$$this`.
+    pub(super) async fn journal_entries(
+        &self,
+        event_id: &EventId,
+        condition: RawBson,
+        concern: Concern,
+        deadline: Instant,
+    ) -> Result<Vec<Reservation>, StoreError> {
+        let mut filter = rawdoc! { "input": "$$this.v" };
+        filter.append(cstr!("cond"), condition);
+        let entries = rawdoc! {
+            "entries": { "$reduce": {
+                "input": { "$objectToArray": "$journal" },
+                "initialValue": [],
+                "in": { "$concatArrays": ["$$value", { "$filter": filter }] },
+            } },
+        };
+        let found = self.find_event(event_id, entries, concern, deadline).await?;
+        let Some(Bson::Array(entries)) = found.and_then(|mut event| event.remove("entries")) else {
+            return Ok(Vec::new());
+        };
+        let documents = entries.into_iter().filter_map(|entry| match entry {
+            Bson::Document(entry) => Some(entry),
+            _ => None,
+        });
+        documents.map(ReservationDocument::read).collect()
+    }
+
+    /// One reservation: first the event's journal, then the collection, and the newer state of the two. Entries only
+    /// ever move from the journal to the collection, so this order cannot miss one.
+    pub(super) async fn find_reservation(
+        &self,
+        id: &ReservationId,
+        journal: Concern,
+        collection: Concern,
+        deadline: Instant,
+    ) -> Result<Option<Reservation>, StoreError> {
+        let has_id = rawdoc! { "$eq": ["$$this._id", { "$literal": id.to_string() }] };
+        let mut found = self.journal_entries(&id.event_id, has_id.into(), journal, deadline).await?;
+        let query = rawdoc! {
+            "find": RESERVATIONS,
+            "filter": { "_id": id.to_string(), "eventId": id.event_id.as_str() },
+            "singleBatch": true,
+        };
+        for document in self.deployment.read(query, collection, deadline).await? {
+            found.push(ReservationDocument::read(document)?);
+        }
+        Ok(found.into_iter().max_by_key(|reservation| reservation.version))
+    }
+
+    /// How many wait since before `reservation` joined, and itself; in the order of [`MongoStore::find_reservation`].
+    ///
+    /// Reservations of the journal are counted there and not in the collection, which may have them as they were. They are
+    /// told apart by the version that made them, which the index knows.
+    pub(super) async fn find_waitlist_position(
+        &self,
+        reservation: &Reservation,
+        deadline: Instant,
+    ) -> Result<u32, StoreError> {
+        let event_id = &reservation.id.event_id;
+        let before = reservation.created_version;
+        let waited = rawdoc! { "$and": [
+            { "$lt": ["$$this.createdVersion", before.0] },
+            { "$in": [Status::Waitlisted.as_str(), "$$this.operations.status"] },
+        ] };
+        let journal = self.journal_entries(event_id, waited.into(), Concern::Majority, deadline).await?;
+        let mut journal = Newest::of(journal.into_iter().map(Arc::new));
+        let others: Vec<_> = journal.iter().map(|entry| entry.created_version).collect();
+        let query = queries::waiting_before(event_id, before, &others);
+        let counted = self.deployment.read(query, Concern::Majority, deadline).await?;
+        let in_collection = match counted.first().map(|counted| counted.get("waiting")) {
+            None => 0,
+            Some(Some(Bson::Int32(count))) => i64::from(*count),
+            Some(Some(Bson::Int64(count))) => *count,
+            Some(other) => return Err(StoreError::Unreadable(format!("a count came as {other:?}"))),
+        };
+        let waiting = |journal: &Newest| -> Vec<_> {
+            let waiting = journal.iter().filter(|entry| entry.status == Status::Waitlisted);
+            waiting.map(|entry| entry.id.uuid).collect()
+        };
+        let doubtful = waiting(&journal);
+        for state in look_up(&self.deployment, event_id, &doubtful, Concern::Majority, deadline).await? {
+            journal.learn(state);
+        }
+        let in_journal = waiting(&journal).len();
+        let ahead = usize::try_from(in_collection).unwrap_or_default().saturating_add(in_journal);
+        Ok(u32::try_from(ahead.saturating_add(1)).unwrap_or(u32::MAX))
+    }
+}

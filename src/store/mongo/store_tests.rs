@@ -1,0 +1,251 @@
+//! Facts and lists on a real server, with whatever part of the journal settled, against a model that simply remembers
+//! every reservation.
+
+use std::{collections::HashMap, num::NonZeroU32, time::Duration};
+
+use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
+use uuid::Uuid;
+
+use super::*;
+use crate::{
+    domain::{
+        Command, EventName, HoldSeconds, PartnerId, Quotas, Request, Reserve, SeatCount, Status, Undecided, decide,
+        facts_needed,
+    },
+    store::{Place, Scope},
+};
+
+#[path = "../../../tests/support/mongod/mod.rs"]
+mod mongod;
+
+const SEEDS: u64 = 4;
+const STEPS: usize = 80;
+const PARTNERS: [&str; 3] = ["acme", "globex", "initech"];
+
+struct Play {
+    store: MongoStore,
+    random: StdRng,
+    snapshot: Snapshot,
+    known: HashMap<Uuid, Arc<Reservation>>,
+    now: Timestamp,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn facts_and_lists_are_the_same_however_much_is_settled() {
+    let uri = mongod::shared::one_node().await.uri(&mongod::shared::unique_db("play"));
+    for seed in 0..SEEDS {
+        let mut play = Play::begin(&uri, seed).await;
+        for step in 0..STEPS {
+            play.commit().await;
+            play.settle_some().await;
+            let what = format!("seed {seed}, step {step}, version {}", play.snapshot.event.version);
+            play.check_facts(&what).await;
+            play.check_lists(&what).await;
+        }
+        play.check_due().await;
+        play.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_whose_successor_left_the_journal_first_is_not_believed() {
+    let uri = mongod::shared::one_node().await.uri(&mongod::shared::unique_db("outlived"));
+    let mut play = Play::begin(&uri, 0).await;
+    let partner = PartnerId::parse("acme").expect("a partner");
+    let waits = |seats| {
+        let seats = SeatCount::parse(seats, 12).expect("a count");
+        let reserve = Reserve { waitlist: true, ..Reserve::any(ids::reservation(), partner.clone(), seats) };
+        Command { operation: ids::operation(), expected: None, request: Request::Reserve(reserve) }
+    };
+    let made = [waits(12), waits(1), waits(2), waits(3)];
+    let uuids = made.each_ref().map(|command| command.reservation_uuid(&play.snapshot.event.id_salt).expect("a uuid"));
+    play.commit_all(&made).await;
+    let older = play.store.journals.take_queue();
+    let cancel = Command { operation: ids::operation(), expected: None, request: Request::Cancel(uuids[1]) };
+    play.commit_all(&[cancel]).await;
+    play.store.settler.settle_queue().await.expect("settled");
+    play.store.settler.trim(Instant::now()).await;
+    let event_id = play.snapshot.event.id.clone();
+    play.snapshot = play.store.load(&event_id, soon()).await.expect("loaded").expect("it is there");
+    assert_eq!(play.snapshot.journal.len(), 1, "only the older state is left in the journal");
+
+    let wanted = Wanted { waitlist: 1, partners: vec![partner.clone()], ..Wanted::default() };
+    let facts = play.store.facts(&play.snapshot, &wanted, soon()).await.expect("facts");
+    let listed = |reservations: &[Arc<Reservation>]| -> Vec<_> {
+        reservations.iter().map(|reservation| reservation.id.uuid).collect()
+    };
+    assert_eq!(listed(&facts.waitlist), [uuids[2]]);
+    assert_eq!(listed(&facts.partners[&partner]), [uuids[0], uuids[2], uuids[3]]);
+    let query = ReservationQuery {
+        scope: Scope::Event(event_id),
+        status: Some(Status::Waitlisted),
+        created_from: None,
+        created_to: None,
+        after: None,
+        limit: 5,
+    };
+    let found = play.store.reservations(&query, soon()).await.expect("listed");
+    assert_eq!(listed(&found), [uuids[2], uuids[3]]);
+    assert_eq!(play.store.waitlist_position(&found[1], soon()).await.expect("counted"), 2);
+
+    play.store.journals.put_back(older);
+    play.close().await;
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(20)
+}
+
+impl Play {
+    async fn begin(uri: &str, seed: u64) -> Self {
+        // Nothing is settled or trimmed but by the test.
+        let store = MongoStore::idle(uri).await.expect("a good connection string");
+        let id = EventId::parse(&format!("play-{seed}")).expect("an id");
+        let mut event = Event::open(id, EventName::parse("A play").expect("a name"), 12, ids::id_salt());
+        event.quotas = Quotas { seats_per_partner_max: NonZeroU32::new(40), ..Quotas::default() };
+        store.create(&event, ids::head(), soon()).await.expect("created");
+        let snapshot = store.load(&event.id, soon()).await.expect("loaded").expect("it is there");
+        assert_eq!(snapshot.event, event);
+        let now = store.now(soon()).await.expect("the primary tells");
+        Self { store, random: StdRng::seed_from_u64(seed), snapshot, known: HashMap::new(), now }
+    }
+
+    async fn close(self) {
+        self.store.settler.settle_queue().await.expect("settled");
+        self.store.close(soon()).await;
+        assert!(self.store.journals.is_done(), "the journal was left behind");
+    }
+
+    fn command(&mut self) -> Command {
+        let active: Vec<Uuid> =
+            self.known.values().filter(|known| known.status.is_active()).map(|known| known.id.uuid).collect();
+        let request = match (self.random.random_range(0..10), active.choose(&mut self.random)) {
+            (0..3, Some(uuid)) => Request::Cancel(*uuid),
+            (3, Some(uuid)) => Request::Confirm(*uuid),
+            _ => {
+                let partner = PARTNERS.choose(&mut self.random).expect("some");
+                let seats = SeatCount::parse(self.random.random_range(1..4), 4).expect("a count");
+                let any = Reserve::any(ids::reservation(), PartnerId::parse(partner).expect("a partner"), seats);
+                let hold = self.random.random_bool(0.5).then(|| self.random.random_range(1..4));
+                let hold = hold.map(|seconds| HoldSeconds::parse(seconds, 4).expect("a hold"));
+                Request::Reserve(Reserve { waitlist: true, hold, ..any })
+            }
+        };
+        Command { operation: ids::operation(), expected: None, request }
+    }
+
+    /// Decides some commands as the service would, a moment later than before.
+    async fn commit(&mut self) {
+        self.now += jiff::SignedDuration::from_millis(self.random.random_range(0..700));
+        let commands: Vec<_> = (0..self.random.random_range(0..6)).map(|_| self.command()).collect();
+        self.commit_all(&commands).await;
+        let loaded = self.store.load(&self.snapshot.event.id, soon()).await.expect("loaded").expect("it is there");
+        assert_eq!((&loaded.event, loaded.head), (&self.snapshot.event, self.snapshot.head));
+        if self.random.random_bool(0.3) {
+            self.snapshot = loaded;
+        }
+    }
+
+    async fn commit_all(&mut self, commands: &[Command]) {
+        let mut wanted = facts_needed(&self.snapshot.event, commands, self.now, true);
+        let decision = loop {
+            let facts = self.store.facts(&self.snapshot, &wanted, soon()).await.expect("facts");
+            match decide(&self.snapshot.event, &facts, commands, self.now) {
+                Ok(decision) => break decision,
+                Err(Undecided::Missing(missing)) => wanted.extend(missing),
+                Err(broken) => panic!("{broken}"),
+            }
+        };
+        self.snapshot = self.store.commit(&self.snapshot, &decision, ids::head(), soon()).await.expect("committed");
+        let after = decision.reservations().map(|reservation| (reservation.id.uuid, reservation.clone()));
+        self.known.extend(after);
+    }
+
+    /// Settles some of the commits, in any order, and now and then takes what is settled out of the event.
+    async fn settle_some(&mut self) {
+        let queue = self.store.journals.take_queue();
+        let (now, later): (Vec<_>, Vec<_>) = queue.into_iter().partition(|_| self.random.random_bool(0.3));
+        self.store.journals.put_back(now);
+        self.store.settler.settle_queue().await.expect("settled");
+        self.store.journals.put_back(later);
+        if self.random.random_bool(0.1) {
+            self.store.settler.trim(Instant::now()).await;
+        }
+    }
+
+    fn sorted<K: Ord>(
+        &self,
+        belongs: impl Fn(&Reservation) -> bool,
+        key: impl Fn(&Reservation) -> K,
+    ) -> Vec<Arc<Reservation>> {
+        let mut sorted: Vec<_> = self.known.values().filter(|known| belongs(known)).cloned().collect();
+        sorted.sort_by_key(|known| key(known));
+        sorted
+    }
+
+    async fn check_facts(&mut self, what: &str) {
+        let count = self.random.random_range(0..12);
+        let named: Vec<_> = self.known.keys().copied().take(count).chain([Uuid::from_u128(1)]).collect();
+        let partners = ["acme", "globex", "nobody"].map(|partner| PartnerId::parse(partner).expect("a partner"));
+        let wanted = Wanted { reservations: named.clone(), waitlist: count, holds: count, partners: partners.to_vec() };
+        let facts = self.store.facts(&self.snapshot, &wanted, soon()).await.expect(what);
+
+        let named = named.iter().filter_map(|uuid| Some((*uuid, self.known.get(uuid)?.clone()))).collect();
+        assert_eq!(facts.reservations, named, "{what}");
+        let mut waitlist = self.sorted(|known| known.status == Status::Waitlisted, |known| known.created_version);
+        waitlist.truncate(count);
+        assert_eq!(facts.waitlist, waitlist, "{what}");
+        let mut holds =
+            self.sorted(|known| known.status == Status::Held, |known| (known.expires_at, known.created_version));
+        holds.truncate(count);
+        assert_eq!(facts.holds, holds, "{what}");
+        for partner in partners {
+            let active = self
+                .sorted(|known| known.partner_id == partner && known.status.is_active(), |known| known.created_version);
+            assert_eq!(facts.partners[&partner], active, "{what}");
+        }
+        assert_eq!(facts.partners.len(), 3, "{what}");
+    }
+
+    async fn check_lists(&mut self, what: &str) {
+        let waitlist = self.sorted(|known| known.status == Status::Waitlisted, |known| known.created_version);
+        if let Some((place, waiting)) = waitlist.iter().enumerate().collect::<Vec<_>>().choose(&mut self.random) {
+            let position = self.store.waitlist_position(waiting, soon()).await.expect(what);
+            assert_eq!(usize::try_from(position).expect("small"), place + 1, "{what}");
+        }
+        let event_id = self.snapshot.event.id.clone();
+        let partner = PartnerId::parse("acme").expect("a partner");
+        for scope in [Scope::Event(event_id.clone()), Scope::PartnerOfEvent(partner, event_id)] {
+            let status = [None, Some(Status::Waitlisted), Some(Status::Held), Some(Status::Confirmed)];
+            let mut query = ReservationQuery {
+                scope,
+                status: *status.choose(&mut self.random).expect("some"),
+                created_from: None,
+                created_to: self.random.random_bool(0.3).then_some(self.now),
+                after: None,
+                limit: self.random.random_range(2..10),
+            };
+            let expected = self.sorted(|known| query.matches(known), Place::of);
+            let mut found = Vec::new();
+            loop {
+                let page = self.store.reservations(&query, soon()).await.expect(what);
+                assert!(page.len() <= query.limit, "{what}");
+                let Some(last) = page.last() else { break };
+                query.after = Some(Place::of(last));
+                found.extend(page);
+            }
+            assert_eq!(found, expected, "{what}, {query:?}");
+        }
+    }
+
+    async fn check_due(&self) {
+        let event = &self.snapshot.event;
+        let due = self.store.due(self.now, 1_000, soon()).await.expect("due");
+        assert_eq!(due.contains(&event.id), event.due_at.is_some_and(|due_at| due_at <= self.now));
+        let later = self.now + jiff::SignedDuration::from_secs(60);
+        let due = self.store.due(later, 1_000, soon()).await.expect("due");
+        assert_eq!(due.contains(&event.id), event.due_at.is_some());
+        let summaries = self.store.events(None, 1_000, soon()).await.expect("events");
+        assert!(summaries.contains(&event.summary()), "{summaries:?}");
+    }
+}
