@@ -6,6 +6,7 @@
 mod broken;
 mod checks;
 mod fault;
+mod model;
 #[path = "../support/mongod/mod.rs"]
 mod mongod;
 mod show;
