@@ -4,7 +4,7 @@
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
-use crate::model::{Picture, choose};
+use crate::model::chooser::{Picture, choose};
 
 proptest! {
     #[test]

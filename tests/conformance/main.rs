@@ -7,6 +7,7 @@ mod asks;
 mod broken;
 mod checks;
 mod fault;
+mod model;
 #[path = "../support/mongod/mod.rs"]
 mod mongod;
 mod show;

@@ -7,13 +7,12 @@
 use super::domain;
 
 mod ask;
-mod chooser;
+pub(crate) mod chooser;
 mod naive;
 mod stories;
 mod words;
 
 pub(crate) use ask::{Ask, Seats, What, Whom};
-pub(crate) use chooser::{Picture, choose};
 pub(crate) use naive::Naive;
 pub(crate) use stories::{Story, story};
 pub(crate) use words::describe;
