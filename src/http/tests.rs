@@ -2,6 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
+use super::{Desk, Readiness, Trace, bind, routes, serve};
+use crate::{
+    domain::{Decision, Event, EventId, EventSummary, Facts, Head, Reservation, ReservationId, Wanted},
+    service::{BoxOffice, Limits},
+    store::{Base, CommitError, Creation, EventStore, FactsError, ReservationQuery, Snapshot, StoreError},
+};
 use actix_web::{
     App,
     dev::ServiceResponse,
@@ -17,16 +23,9 @@ use tokio::{
     net::TcpStream,
     time::{Instant, timeout},
 };
-use uuid::Uuid;
-
-use super::{Desk, Readiness, Trace, bind, routes, serve};
-use crate::{
-    domain::{Decision, Event, EventId, Facts, Head, Reservation, ReservationId},
-    service::{BoxOffice, Limits},
-    store::{Base, CommitError, Creation, EventStore, FactsError, Snapshot, StoreError},
-};
 
 const ID: &str = "/reservations/show.0198a3b2-7c1d-7def-8123-456789abcdef";
+const CONFIRM: &str = "/reservations/show.0198a3b2-7c1d-7def-8123-456789abcdef/confirm";
 
 /// A store that nobody can reach.
 struct Away;
@@ -43,7 +42,7 @@ impl EventStore for Away {
     async fn load(&self, _: &EventId, _: Instant) -> Result<Option<Snapshot>, StoreError> {
         away()
     }
-    async fn facts(&self, _: &Snapshot, _: &[Uuid], _: Instant) -> Result<Facts, FactsError> {
+    async fn facts(&self, _: &Snapshot, _: &Wanted, _: Instant) -> Result<Facts, FactsError> {
         away()
     }
     async fn commit(&self, _: &Snapshot, _: &Decision, _: Head, _: Instant) -> Result<Snapshot, CommitError> {
@@ -58,8 +57,20 @@ impl EventStore for Away {
     async fn reservation(&self, _: &ReservationId, _: Instant) -> Result<Option<Arc<Reservation>>, StoreError> {
         away()
     }
-    fn now(&self) -> Timestamp {
-        Timestamp::UNIX_EPOCH
+    async fn waitlist_position(&self, _: &Reservation, _: Instant) -> Result<u32, StoreError> {
+        away()
+    }
+    async fn events(&self, _: Option<&EventId>, _: usize, _: Instant) -> Result<Vec<EventSummary>, StoreError> {
+        away()
+    }
+    async fn reservations(&self, _: &ReservationQuery, _: Instant) -> Result<Vec<Arc<Reservation>>, StoreError> {
+        away()
+    }
+    async fn due(&self, _: Timestamp, _: usize, _: Instant) -> Result<Vec<EventId>, StoreError> {
+        away()
+    }
+    async fn now(&self, _: Instant) -> Result<Timestamp, StoreError> {
+        away()
     }
     async fn ready(&self, _: Instant) -> Result<(), StoreError> {
         away()
@@ -78,6 +89,7 @@ fn desk() -> Desk {
         box_office: BoxOffice::new(Arc::new(Away), limits),
         event_id: EventId::parse("show").expect("a good id"),
         seats_per_reservation_max: 10,
+        hold_seconds_max: 900,
         body_timeout: Duration::from_secs(5),
         readiness: Arc::new(Readiness::default()),
     }
@@ -184,11 +196,17 @@ async fn other_methods_are_told_which_are_taken() {
     for (path, allow) in [
         ("/reservations", "GET, HEAD, POST"),
         (ID, "GET, HEAD, DELETE"),
+        (CONFIRM, "POST"),
+        ("/events", "GET, HEAD, POST"),
+        ("/events/show", "GET, HEAD, PATCH"),
+        ("/events/show/reservations", "GET, HEAD, POST"),
+        ("/events/show/seats", "GET, HEAD"),
+        ("/partners/acme/reservations", "GET, HEAD"),
         ("/health", "GET, HEAD"),
         ("/livez", "GET, HEAD"),
         ("/readyz", "GET, HEAD"),
     ] {
-        for method in ["PUT", "PATCH", "OPTIONS", "TRACE", "QUERY", "POST", "DELETE"] {
+        for method in ["GET", "PUT", "PATCH", "OPTIONS", "TRACE", "QUERY", "POST", "DELETE"] {
             if allow.contains(method) {
                 continue;
             }
