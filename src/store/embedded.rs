@@ -2,7 +2,9 @@
 //!
 //! An event and its reservations change in one durable transaction, so there is no journal and nothing to settle.
 //! [`writer`] owns every write and runs on a thread of its own; reads see the last durable state, which the writer
-//! shows as a whole ([`tables::View`]) before it acknowledges the commit that made it.
+//! shows as a whole ([`view::View`]) before it acknowledges the commit that made it.
+//!
+//! [`tables`] has what the file holds and the one place that writes it; [`documents`] and [`keys`] say how values are spelled.
 
 use std::{path::Path, sync::Arc, thread};
 
@@ -15,8 +17,9 @@ use tokio::{
 };
 
 use self::{
-    documents::Rows,
-    tables::{Shown, View},
+    rows::Rows,
+    shown::Shown,
+    view::View,
     writer::{Work, Write, Writer},
 };
 use super::{Base, CommitError, Creation, EventStore, FactsError, Journal, ReservationQuery, Snapshot, StoreError};
@@ -27,7 +30,11 @@ use crate::{
 
 mod documents;
 mod file;
+mod keys;
+mod rows;
+mod shown;
 mod tables;
+mod view;
 mod writer;
 
 pub use file::{OpenError, may_hold_reservations};
@@ -102,11 +109,19 @@ impl EmbeddedStore {
         }
     }
 
-    /// Reads an event where the caller stands. It is one small row whose pages every commit has just touched, so this
-    /// takes a few microseconds, less than handing it to another thread would.
-    async fn stored(&self, event_id: &EventId, deadline: Instant) -> Result<Option<(Event, Head)>, StoreError> {
+    /// Reads an event where the caller stands, and which state it is in. Its row's pages are those that every commit has just
+    /// touched and the rest is mostly kept in memory, so this takes a few microseconds, less than handing it to another
+    /// thread would. The first look at a large hall takes a fraction of a millisecond.
+    async fn stored(&self, event_id: &EventId, deadline: Instant) -> Result<Option<(Arc<Event>, Base)>, StoreError> {
         let view = self.view(deadline).await?;
-        self.shown.judge(&view, view.event(event_id))
+        self.shown.judge(&view, self.shown.event(&view, event_id))
+    }
+
+    /// Which state an event is in.
+    async fn base(&self, event_id: &EventId, deadline: Instant) -> Result<Option<Base>, StoreError> {
+        let view = self.view(deadline).await?;
+        let stamp = self.shown.judge(&view, view.stamp(event_id))?;
+        Ok(stamp.map(|stamp| stamp.base()))
     }
 
     /// Runs `read` on a thread that may wait for the disk: reservations outnumber what memory holds.
@@ -128,10 +143,10 @@ impl EmbeddedStore {
 #[async_trait]
 impl EventStore for EmbeddedStore {
     async fn create(&self, event: &Event, head: Head, deadline: Instant) -> Result<Creation, StoreError> {
-        if self.stored(&event.id, deadline).await?.is_some() {
+        if self.base(&event.id, deadline).await?.is_some() {
             return Ok(Creation::Existed);
         }
-        match self.write(None, Rows::of_event(event, head), deadline).await {
+        match self.write(None, Rows::of_new(event, head), deadline).await {
             Ok(()) => Ok(Creation::Created),
             Err(CommitError::Conflict) => Ok(Creation::Existed),
             Err(CommitError::Store(why)) => Err(why),
@@ -141,22 +156,21 @@ impl EventStore for EmbeddedStore {
 
     async fn load(&self, event_id: &EventId, deadline: Instant) -> Result<Option<Snapshot>, StoreError> {
         let stored = self.stored(event_id, deadline).await?;
-        Ok(stored.map(|(event, head)| Snapshot { event, head, journal: Journal::new() }))
+        Ok(stored.map(|(event, base)| Snapshot {
+            event: Arc::unwrap_or_clone(event),
+            head: base.head,
+            journal: Journal::new(),
+        }))
     }
 
     async fn facts(&self, snapshot: &Snapshot, wanted: &Wanted, deadline: Instant) -> Result<Facts, FactsError> {
-        let uuids = &wanted.reservations;
         // A batch of reservations without keys asks for nothing, and need not wait for a thread to find that.
-        if uuids.is_empty() {
+        if wanted.is_empty() {
             return Ok(Facts::default());
         }
-        let (event_id, uuids) = (snapshot.event.id.clone(), uuids.clone());
-        let reservations = self.blocking(deadline, move |view| view.reservations(&event_id, &uuids)).await?;
-        // What is no newer than the snapshot stands as it stood then, and what does not exist now did not exist then.
-        if reservations.values().any(|reservation| reservation.version > snapshot.event.version) {
-            return Err(FactsError::Stale);
-        }
-        Ok(Facts { reservations, ..Facts::default() })
+        let (event_id, base, wanted) = (snapshot.event.id.clone(), snapshot.base(), wanted.clone());
+        let facts = self.blocking(deadline, move |view| view.facts(&event_id, base, &wanted)).await?;
+        facts.ok_or(FactsError::Stale)
     }
 
     async fn commit(
@@ -167,17 +181,16 @@ impl EventStore for EmbeddedStore {
         deadline: Instant,
     ) -> Result<Snapshot, CommitError> {
         decision.event.check().map_err(|why| CommitError::Refused(why.to_string()))?;
-        self.write(Some(snapshot.base()), Rows::of_decision(decision, head), deadline).await?;
+        self.write(Some(snapshot.base()), Rows::of_decision(&snapshot.event, decision, head), deadline).await?;
         Ok(Snapshot { event: decision.event.clone(), head, journal: Journal::new() })
     }
 
     async fn prove(&self, event_id: &EventId, base: Base, deadline: Instant) -> Result<bool, StoreError> {
-        let stored = self.stored(event_id, deadline).await?;
-        Ok(stored.is_some_and(|(event, head)| Base { version: event.version, head } == base))
+        Ok(self.base(event_id, deadline).await? == Some(base))
     }
 
     async fn event(&self, event_id: &EventId, deadline: Instant) -> Result<Option<Event>, StoreError> {
-        Ok(self.stored(event_id, deadline).await?.map(|(event, _)| event))
+        Ok(self.stored(event_id, deadline).await?.map(|(event, _)| Arc::unwrap_or_clone(event)))
     }
 
     async fn reservation(&self, id: &ReservationId, deadline: Instant) -> Result<Option<Arc<Reservation>>, StoreError> {
@@ -185,20 +198,36 @@ impl EventStore for EmbeddedStore {
         self.blocking(deadline, move |view| view.reservation(&id)).await
     }
 
-    async fn waitlist_position(&self, _: &Reservation, _: Instant) -> Result<u32, StoreError> {
-        unimplemented!()
+    async fn waitlist_position(&self, reservation: &Reservation, deadline: Instant) -> Result<u32, StoreError> {
+        let (event_id, joined) = (reservation.id.event_id.clone(), reservation.created_version);
+        let before = self.blocking(deadline, move |view| view.waiting_before(&event_id, joined)).await?;
+        Ok(u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1))
     }
 
-    async fn events(&self, _: Option<&EventId>, _: usize, _: Instant) -> Result<Vec<EventSummary>, StoreError> {
-        unimplemented!()
+    async fn events(
+        &self,
+        after: Option<&EventId>,
+        limit: usize,
+        deadline: Instant,
+    ) -> Result<Vec<EventSummary>, StoreError> {
+        let after = after.cloned();
+        self.blocking(deadline, move |view| view.summaries(after.as_ref(), limit)).await
     }
 
-    async fn reservations(&self, _: &ReservationQuery, _: Instant) -> Result<Vec<Arc<Reservation>>, StoreError> {
-        unimplemented!()
+    async fn reservations(
+        &self,
+        query: &ReservationQuery,
+        deadline: Instant,
+    ) -> Result<Vec<Arc<Reservation>>, StoreError> {
+        let query = query.clone();
+        let read = move |view: &View| view.list(&query, || Instant::now() < deadline);
+        let listed = self.blocking(deadline, read).await?;
+        // Past the deadline the search was broken off.
+        if Instant::now() < deadline { Ok(listed) } else { Err(too_late()) }
     }
 
-    async fn due(&self, _: Timestamp, _: usize, _: Instant) -> Result<Vec<EventId>, StoreError> {
-        unimplemented!()
+    async fn due(&self, now: Timestamp, limit: usize, deadline: Instant) -> Result<Vec<EventId>, StoreError> {
+        self.blocking(deadline, move |view| view.due(now, limit)).await
     }
 
     async fn now(&self, _: Instant) -> Result<Timestamp, StoreError> {

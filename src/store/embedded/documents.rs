@@ -1,20 +1,25 @@
 //! What the file holds: events and reservations as JSON documents, each with the number of its format.
 //!
 //! JSON costs little beside the disk, can be read by a person in need, and has no limits that a partner's strings meet.
+//! What is absent, empty or zero is left out, so a document is as long as what it has to say.
 
-use std::{fmt::Display, ops::Range, sync::Arc};
+use std::{fmt::Display, sync::Arc};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use uuid::Uuid;
 
+use self::operation::EventOperationDocument;
 use crate::{
     domain::{
-        Decision, Event, EventId, EventName, Fingerprint, Head, IdSalt, IdempotencyKey, Operation, OperationId,
-        OperationKind, PartnerId, Reservation, ReservationId, SeatCount, Status, Version,
+        Details, Event, EventId, EventName, Head, IdSalt, Quotas, Row, RowLabel, Sales, SeatId, SeatMap, Version,
     },
-    store::StoreError,
+    store::{Base, StoreError},
 };
+
+mod operation;
+mod reservation;
+
+pub(super) use reservation::{reservation, standing, write_reservation};
 
 /// The mark of the format that this program writes, and the only one that it reads. It stands first in every document,
 /// so that one of another format is refused for that, before anything in it is misunderstood.
@@ -41,190 +46,155 @@ impl TryFrom<u32> for Format {
     }
 }
 
-/// What one write puts into the tables: an event, and the reservations that changed with it.
-pub(super) struct Rows {
-    pub(super) event_id: EventId,
-    pub(super) event: Vec<u8>,
-    /// All reservations one after the other, so that a batch of hundreds costs one allocation.
-    documents: Vec<u8>,
-    reservations: Vec<(Uuid, Range<usize>)>,
-}
-
-impl Rows {
-    /// An event without changes.
-    pub(super) fn of_event(event: &Event, head: Head) -> Self {
-        let document = EventDocument::of(event, head);
-        Self { event_id: event.id.clone(), event: encode(&document), documents: Vec::new(), reservations: Vec::new() }
-    }
-
-    /// A decided event and what its changes touched.
-    pub(super) fn of_decision(decision: &Decision, head: Head) -> Self {
-        /// What a reservation's document mostly takes; a longer one makes the buffer grow.
-        const DOCUMENT_BYTES: usize = 320;
-
-        let mut rows = Self::of_event(&decision.event, head);
-        rows.documents.reserve(decision.changes.len() * DOCUMENT_BYTES);
-        rows.reservations.reserve(decision.changes.len());
-        for reservation in decision.reservations() {
-            let start = rows.documents.len();
-            encode_into(&mut rows.documents, &ReservationDocument::of(reservation));
-            rows.reservations.push((reservation.id.uuid, start..rows.documents.len()));
-        }
-        // In the order of their keys, neighbours are written while their page is at hand.
-        rows.reservations.sort_unstable_by_key(|(uuid, _)| *uuid);
-        rows
-    }
-
-    /// The reservations' documents by uuid, in the order of their keys.
-    pub(super) fn reservations(&self) -> impl Iterator<Item = (Uuid, &[u8])> {
-        self.reservations.iter().map(|(uuid, range)| (*uuid, &self.documents[range.clone()]))
-    }
-}
-
-/// Reads an event's document.
-pub(super) fn event(id: &EventId, bytes: &[u8]) -> Result<(Event, Head), StoreError> {
-    let document: EventDocument = decode(bytes, id)?;
-    let event = Event {
-        total_seats: document.total_seats,
-        available_seats: document.available_seats,
-        confirmed_seats: document.confirmed_seats,
-        reservation_count: document.reservation_count,
-        version: document.version,
-        ..Event::open(id.clone(), document.name, document.total_seats, document.id_salt)
-    };
-    Ok((event, document.head))
-}
-
-/// Reads a reservation's document.
-pub(super) fn reservation(id: ReservationId, bytes: &[u8]) -> Result<Reservation, StoreError> {
-    let document: ReservationDocument = decode(bytes, &id)?;
-    let created_at = Timestamp::from_millisecond(document.created_at).map_err(|why| unreadable(&id, &why))?;
-    Ok(Reservation {
-        id,
-        partner_id: document.partner_id,
-        seats: document.seats,
-        status: document.status,
-        version: document.version,
-        created_version: document.created_version,
-        created_at,
-        seat_ids: Arc::default(),
-        hold: None,
-        expires_at: None,
-        fingerprint: document.fingerprint,
-        operations: document.operations.into_iter().map(Operation::from).collect(),
-    })
-}
-
+/// An event. Its seat map and the states of its seats lie in tables of their own, for they may be a thousand times as long.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct EventDocument {
     format: Format,
+    version: Version,
+    head: Head,
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "jiff::fmt::serde::timestamp::millisecond::optional"
+    )]
+    due_at: Option<Timestamp>,
     name: EventName,
+    #[serde(default, skip_serializing_if = "is_default")]
+    details: Arc<Details>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    quotas: Quotas,
+    #[serde(default, skip_serializing_if = "is_default")]
+    sales: Sales,
+    #[serde(default, skip_serializing_if = "is_default")]
+    has_seat_map: bool,
     total_seats: u32,
     available_seats: u32,
     confirmed_seats: u32,
+    #[serde(default, skip_serializing_if = "is_default")]
+    held_seats: u32,
     reservation_count: u32,
+    #[serde(default, skip_serializing_if = "is_default")]
+    hold_count: u32,
+    #[serde(default, skip_serializing_if = "is_default")]
+    waitlist_count: u32,
+    id_salt: IdSalt,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    operations: Vec<EventOperationDocument>,
+}
+
+/// What an event's document says of its state, for those who need not know more.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Stamp {
+    #[serde(rename = "format")]
+    _format: Format,
     version: Version,
     head: Head,
-    id_salt: IdSalt,
+    /// When the event needs looking after.
+    #[serde(default, with = "jiff::fmt::serde::timestamp::millisecond::optional")]
+    pub(super) due_at: Option<Timestamp>,
 }
 
-impl EventDocument {
-    fn of(event: &Event, head: Head) -> Self {
-        Self {
-            format: Format,
-            name: event.name.clone(),
-            total_seats: event.total_seats,
-            available_seats: event.available_seats,
-            confirmed_seats: event.confirmed_seats,
-            reservation_count: event.reservation_count,
-            version: event.version,
-            head,
-            id_salt: event.id_salt,
-        }
+impl Stamp {
+    /// Which state it is.
+    pub(super) fn base(&self) -> Base {
+        Base { version: self.version, head: self.head }
     }
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ReservationDocument {
-    format: Format,
-    partner_id: PartnerId,
-    seats: SeatCount,
-    status: Status,
-    version: Version,
-    created_version: Version,
-    /// Milliseconds since 1970.
-    created_at: i64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    fingerprint: Option<Fingerprint>,
-    operations: Vec<OperationDocument>,
+/// An event as its document tells it.
+pub(super) struct StoredEvent {
+    /// Without its hall.
+    pub(super) event: Event,
+    /// Whether it has one.
+    pub(super) has_seat_map: bool,
 }
 
-impl ReservationDocument {
-    fn of(reservation: &Reservation) -> Self {
-        Self {
-            format: Format,
-            partner_id: reservation.partner_id.clone(),
-            seats: reservation.seats,
-            status: reservation.status,
-            version: reservation.version,
-            created_version: reservation.created_version,
-            created_at: reservation.created_at.as_millisecond(),
-            fingerprint: reservation.fingerprint,
-            operations: reservation.operations.iter().map(OperationDocument::from).collect(),
-        }
-    }
-}
-
-#[derive(Serialize, Deserialize)]
-struct OperationDocument {
-    id: OperationIdDocument,
-    kind: OperationKind,
-    version: Version,
-    status: Status,
-}
-
-/// A key and a minted id stay apart by name, or a partner could send another request's minted id as a key.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum OperationIdDocument {
-    Key(IdempotencyKey),
-    Minted(Uuid),
-}
-
-impl From<&Operation> for OperationDocument {
-    fn from(operation: &Operation) -> Self {
-        let id = match &operation.id {
-            OperationId::Key(key) => OperationIdDocument::Key(key.clone()),
-            OperationId::Minted(uuid) => OperationIdDocument::Minted(*uuid),
-            OperationId::Unasked => unimplemented!(),
-        };
-        Self { id, kind: operation.kind, version: operation.version, status: operation.status }
-    }
-}
-
-impl From<OperationDocument> for Operation {
-    fn from(document: OperationDocument) -> Self {
-        let id = match document.id {
-            OperationIdDocument::Key(key) => OperationId::Key(key),
-            OperationIdDocument::Minted(uuid) => OperationId::Minted(uuid),
-        };
-        Self {
-            id,
-            kind: document.kind,
-            version: document.version,
-            status: document.status,
-            expires_at: None,
-            waitlist_position: None,
-        }
-    }
-}
-
-fn encode(document: &impl Serialize) -> Vec<u8> {
+/// An event's document.
+pub(super) fn write_event(event: &Event, head: Head) -> Vec<u8> {
+    let document = EventDocument {
+        format: Format,
+        version: event.version,
+        head,
+        due_at: event.due_at,
+        name: event.name.clone(),
+        details: event.details.clone(),
+        quotas: event.quotas,
+        sales: event.sales,
+        has_seat_map: event.hall.is_some(),
+        total_seats: event.total_seats,
+        available_seats: event.available_seats,
+        confirmed_seats: event.confirmed_seats,
+        held_seats: event.held_seats,
+        reservation_count: event.reservation_count,
+        hold_count: event.hold_count,
+        waitlist_count: event.waitlist_count,
+        id_salt: event.id_salt,
+        operations: event.operations.iter().map(EventOperationDocument::from).collect(),
+    };
     let mut bytes = Vec::with_capacity(512);
-    encode_into(&mut bytes, document);
+    encode_into(&mut bytes, &document);
     bytes
+}
+
+/// Reads an event's document.
+pub(super) fn event(id: &EventId, bytes: &[u8]) -> Result<StoredEvent, StoreError> {
+    let document: EventDocument = decode(bytes, id)?;
+    let event = Event {
+        id: id.clone(),
+        name: document.name,
+        details: document.details,
+        quotas: document.quotas,
+        sales: document.sales,
+        total_seats: document.total_seats,
+        available_seats: document.available_seats,
+        confirmed_seats: document.confirmed_seats,
+        held_seats: document.held_seats,
+        reservation_count: document.reservation_count,
+        hold_count: document.hold_count,
+        waitlist_count: document.waitlist_count,
+        version: document.version,
+        id_salt: document.id_salt,
+        due_at: document.due_at,
+        hall: None,
+        operations: document.operations.into_iter().map(|operation| operation.into_operation(id)).collect(),
+    };
+    Ok(StoredEvent { event, has_seat_map: document.has_seat_map })
+}
+
+/// Reads of an event's document which state it is.
+pub(super) fn stamp(id: &EventId, bytes: &[u8]) -> Result<Stamp, StoreError> {
+    decode(bytes, id)
+}
+
+/// A layout: rows from the front to the back, each its label and how many seats it has, and the seats that are not sold.
+#[derive(Serialize, Deserialize)]
+struct SeatMapDocument {
+    format: Format,
+    rows: Vec<(RowLabel, u16)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    blocked: Vec<SeatId>,
+}
+
+/// A layout's document.
+pub(super) fn write_seat_map(map: &SeatMap) -> Vec<u8> {
+    let rows = map.rows().iter().map(|row| (row.label, row.seats)).collect();
+    let mut bytes = Vec::new();
+    encode_into(&mut bytes, &SeatMapDocument { format: Format, rows, blocked: map.blocked().collect() });
+    bytes
+}
+
+/// Reads a layout's document.
+pub(super) fn seat_map(id: &EventId, bytes: &[u8]) -> Result<SeatMap, StoreError> {
+    let document: SeatMapDocument = decode(bytes, id)?;
+    let rows = document.rows.into_iter().map(|(label, seats)| Row { label, seats }).collect();
+    SeatMap::new(rows, document.blocked).map_err(|why| unreadable(id, &format!("its seat map {why}")))
+}
+
+/// Whether a field says nothing that its absence does not say.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 fn encode_into(bytes: &mut Vec<u8>, document: &impl Serialize) {
@@ -235,6 +205,7 @@ fn decode<T: DeserializeOwned>(bytes: &[u8], id: &impl Display) -> Result<T, Sto
     serde_json::from_slice(bytes).map_err(|why| unreadable(id, &why))
 }
 
-fn unreadable(id: &impl Display, why: &impl Display) -> StoreError {
+/// What it means that the file says something of `id` that cannot be.
+pub(super) fn unreadable(id: &impl Display, why: &impl Display) -> StoreError {
     StoreError::Unreadable(format!("{id}: {why}"))
 }

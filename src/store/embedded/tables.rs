@@ -1,167 +1,219 @@
-//! The file's two tables: how they are read, at their last durable state, and how a write is applied to them.
+//! The file's tables, and how a write is applied to them.
+//!
+//! Events, seat maps, seats and reservations are what the store knows; every other table is an index, whose rows follow from
+//! those by a rule. An index row is never missing nor left behind, because [`Tables::apply`] alone writes, because it takes
+//! what was true before from the row that it replaces, not from what somebody remembers, and because all of it is one
+//! transaction.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
-};
-
-use redb::{Database, ReadOnlyTable, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
+use redb::{Database, ReadableTable, ReadableTableMetadata, StorageError, Table, TableDefinition, WriteTransaction};
 use uuid::Uuid;
 
-use super::documents::{self, Rows};
+use super::{
+    documents::{self, unreadable},
+    keys::{self, Key, Roll},
+    rows::Rows,
+    view::View,
+};
 use crate::{
-    domain::{Event, EventId, Head, Reservation, ReservationId},
+    domain::{EventId, ReservationId},
     store::{Base, CommitError, StoreError},
 };
 
 /// Event documents by event id.
-const EVENTS: TableDefinition<&str, &[u8]> = TableDefinition::new("events");
-/// Reservation documents by [`Key`].
+pub(super) const EVENTS: TableDefinition<&str, &[u8]> = TableDefinition::new("events");
+/// The layouts of events whose seats have names, by event id.
+pub(super) const SEAT_MAPS: TableDefinition<&str, &[u8]> = TableDefinition::new("seat_maps");
+/// The states of named seats in blocks of 4,096, by event and number of the block.
+pub(super) const SEATS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("seats");
+/// Reservation documents by event and uuid.
 pub(super) const RESERVATIONS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("reservations");
 
-/// A reservation's place: its event's id, a zero byte, which no id holds, and its uuid. So an event's reservations lie
-/// together, and those with time-ordered uuids are appended.
-struct Key(Vec<u8>);
+/// An index: the uuid of a reservation by its place in a list.
+pub(super) type Index = TableDefinition<'static, &'static [u8], u128>;
 
-impl Key {
-    /// The key of any reservation of an event; [`Key::of`] says of which.
-    fn in_event(event_id: &EventId) -> Self {
-        let mut bytes = Vec::with_capacity(event_id.as_str().len() + 1 + 16);
-        bytes.extend_from_slice(event_id.as_str().as_bytes());
-        bytes.extend_from_slice(&[0; 1 + 16]);
-        Self(bytes)
-    }
+/// All reservations by event, time and version of their making.
+pub(super) const MADE: Index = TableDefinition::new("made");
+/// All reservations by partner, event, time and version of their making.
+pub(super) const MADE_BY_PARTNER: Index = TableDefinition::new("made_by_partner");
+/// Those that wait, by event and version of their making.
+pub(super) const WAITLIST: Index = TableDefinition::new("waitlist");
+/// Those that are held, by event, the time at which they lapse, and version of their making.
+pub(super) const HOLDS: Index = TableDefinition::new("holds");
+/// Events by the time at which they are due.
+pub(super) const DUE: TableDefinition<&[u8], ()> = TableDefinition::new("due");
 
-    fn of(&mut self, uuid: Uuid) -> &[u8] {
-        let start = self.0.len() - 16;
-        self.0[start..].copy_from_slice(uuid.as_bytes());
-        &self.0
-    }
-}
-
-/// One durable state of the whole file. It stays what it is while later ones are written.
-pub(super) struct View {
-    events: ReadOnlyTable<&'static str, &'static [u8]>,
-    reservations: ReadOnlyTable<&'static [u8], &'static [u8]>,
-}
-
-/// Makes the tables of a new file, and shows what is in them.
+/// Makes the tables of a new file, and those that an older version of this program did not have, and shows what is in them.
 pub(super) fn make(database: &Database) -> Result<View, redb::Error> {
     let transaction = database.begin_write()?;
-    transaction.open_table(EVENTS)?;
-    transaction.open_table(RESERVATIONS)?;
+    Tables::of(&transaction)?.index()?;
     transaction.commit()?;
     View::of(database)
-}
-
-impl View {
-    /// The last durable state. An error too when the tables are missing, so a file that was replaced by an empty one
-    /// is not taken for an empty store.
-    pub(super) fn of(database: &Database) -> Result<Self, redb::Error> {
-        let transaction = database.begin_read()?;
-        Ok(Self { events: transaction.open_table(EVENTS)?, reservations: transaction.open_table(RESERVATIONS)? })
-    }
-
-    pub(super) fn event(&self, id: &EventId) -> Result<Option<(Event, Head)>, StoreError> {
-        let row = self.events.get(id.as_str()).map_err(|why| failed(&why.into()))?;
-        row.map(|row| documents::event(id, row.value())).transpose()
-    }
-
-    pub(super) fn reservation(&self, id: &ReservationId) -> Result<Option<Arc<Reservation>>, StoreError> {
-        self.row(&mut Key::in_event(&id.event_id), &id.event_id, id.uuid)
-    }
-
-    /// Those of `uuids` that exist.
-    pub(super) fn reservations(
-        &self,
-        event_id: &EventId,
-        uuids: &[Uuid],
-    ) -> Result<HashMap<Uuid, Arc<Reservation>>, StoreError> {
-        let mut key = Key::in_event(event_id);
-        let mut found = HashMap::with_capacity(uuids.len());
-        for uuid in uuids {
-            if let Some(reservation) = self.row(&mut key, event_id, *uuid)? {
-                found.insert(*uuid, reservation);
-            }
-        }
-        Ok(found)
-    }
-
-    fn row(&self, key: &mut Key, event_id: &EventId, uuid: Uuid) -> Result<Option<Arc<Reservation>>, StoreError> {
-        let row = self.reservations.get(key.of(uuid)).map_err(|why| failed(&why.into()))?;
-        let id = || ReservationId { event_id: event_id.clone(), uuid };
-        row.map(|row| documents::reservation(id(), row.value()).map(Arc::new)).transpose()
-    }
-}
-
-/// The state that readers see: the last durable one, or none while the file is out of order.
-pub(super) struct Shown(RwLock<Option<Arc<View>>>);
-
-impl Shown {
-    pub(super) fn new(view: View) -> Self {
-        Self(RwLock::new(Some(Arc::new(view))))
-    }
-
-    pub(super) fn view(&self) -> Option<Arc<View>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Replaces what readers see.
-    pub(super) fn show(&self, view: Option<View>) {
-        let view = view.map(Arc::new);
-        let before = std::mem::replace(&mut *self.0.write().unwrap_or_else(PoisonError::into_inner), view);
-        // Letting go of an old state takes locks within redb: not while readers wait for the new one.
-        drop(before);
-    }
-
-    /// Passes on what came of reading `view`. After a failure of the file redb answers nothing any more, so the state is
-    /// taken away, which makes the next caller have the file opened anew.
-    pub(super) fn judge<T>(&self, view: &Arc<View>, read: Result<T, StoreError>) -> Result<T, StoreError> {
-        if matches!(read, Err(StoreError::Unavailable(_))) {
-            let mut shown = self.0.write().unwrap_or_else(PoisonError::into_inner);
-            if shown.as_ref().is_some_and(|current| Arc::ptr_eq(current, view)) {
-                *shown = None;
-            }
-        }
-        read
-    }
 }
 
 /// The tables within one write transaction.
 pub(super) struct Tables<'txn> {
     events: Table<'txn, &'static str, &'static [u8]>,
+    seat_maps: Table<'txn, &'static str, &'static [u8]>,
+    seats: Table<'txn, &'static [u8], &'static [u8]>,
     reservations: Table<'txn, &'static [u8], &'static [u8]>,
+    made: IndexTable<'txn>,
+    made_by_partner: IndexTable<'txn>,
+    waitlist: IndexTable<'txn>,
+    holds: IndexTable<'txn>,
+    due: Table<'txn, &'static [u8], ()>,
+}
+
+type IndexTable<'txn> = Table<'txn, &'static [u8], u128>;
+
+/// What the tables held before a write.
+struct Before {
+    due: Option<Key>,
+    /// For each reservation of the write: whether it was there, and if so, where it was enrolled.
+    reservations: Vec<Option<Option<(Roll, Key)>>>,
 }
 
 impl<'txn> Tables<'txn> {
     pub(super) fn of(transaction: &'txn WriteTransaction) -> Result<Self, redb::Error> {
-        Ok(Self { events: transaction.open_table(EVENTS)?, reservations: transaction.open_table(RESERVATIONS)? })
+        Ok(Self {
+            events: transaction.open_table(EVENTS)?,
+            seat_maps: transaction.open_table(SEAT_MAPS)?,
+            seats: transaction.open_table(SEATS)?,
+            reservations: transaction.open_table(RESERVATIONS)?,
+            made: transaction.open_table(MADE)?,
+            made_by_partner: transaction.open_table(MADE_BY_PARTNER)?,
+            waitlist: transaction.open_table(WAITLIST)?,
+            holds: transaction.open_table(HOLDS)?,
+            due: transaction.open_table(DUE)?,
+        })
     }
 
     /// Writes `rows` if the event is at `base`, where `None` stands for no event at all. The inner result is what came
     /// of these rows; the outer one says that the transaction is lost.
-    pub(super) fn apply(
-        &mut self,
-        base: Option<Base>,
-        rows: &Rows,
-    ) -> Result<Result<(), CommitError>, redb::StorageError> {
-        let stored = match self.events.get(rows.event_id.as_str())? {
-            None => None,
-            Some(row) => match documents::event(&rows.event_id, row.value()) {
-                Ok((event, head)) => Some(Base { version: event.version, head }),
-                Err(why) => return Ok(Err(why.into())),
-            },
+    pub(super) fn apply(&mut self, base: Option<Base>, rows: &Rows) -> Result<Result<(), CommitError>, StorageError> {
+        // All that may be wrong with these rows is found out before the first is written: others share the transaction.
+        let before = match self.before(base, rows)? {
+            Ok(before) => before,
+            Err(why) => return Ok(Err(why)),
         };
-        if stored != base {
-            return Ok(Err(CommitError::Conflict));
+        self.write_event(&before, rows)?;
+        let event = Key::of_event(&rows.event.id);
+        let mut key = event.then_uuid(Uuid::nil());
+        for row in &rows.reservations {
+            key.replace_uuid(row.uuid);
+            self.reservations.insert(key.bytes(), rows.document_of(row))?;
         }
-        self.events.insert(rows.event_id.as_str(), rows.event.as_slice())?;
-        let mut key = Key::in_event(&rows.event_id);
-        for (uuid, document) in rows.reservations() {
-            self.reservations.insert(key.of(uuid), document)?;
+        for (index, places) in [(&mut self.made, &rows.made), (&mut self.made_by_partner, &rows.made_by_partner)] {
+            // When, by whom and in which event it was made never changes, so these rows are written once.
+            for (place, number) in places.iter().filter(|(_, number)| before.reservations[*number].is_none()) {
+                index.insert(place.bytes(), rows.reservations[*number].uuid.as_u128())?;
+            }
         }
+        self.enroll(before, rows)?;
         Ok(Ok(()))
     }
+
+    fn before(&self, base: Option<Base>, rows: &Rows) -> Result<Result<Before, CommitError>, StorageError> {
+        let id = &rows.event.id;
+        let stamp = match self.events.get(id.as_str())?.map(|row| documents::stamp(id, row.value())).transpose() {
+            Ok(stamp) => stamp,
+            Err(why) => return Ok(Err(why.into())),
+        };
+        if stamp.map(|stamp| stamp.base()) != base {
+            return Ok(Err(CommitError::Conflict));
+        }
+        let due = stamp.and_then(|stamp| stamp.due_at).map(|due_at| keys::due(due_at, id));
+        let mut reservations = Vec::with_capacity(rows.reservations.len());
+        let mut key = Key::of_event(id).then_uuid(Uuid::nil());
+        for row in &rows.reservations {
+            key.replace_uuid(row.uuid);
+            let place = self.reservations.get(key.bytes())?.map(|found| place(id, row.uuid, found.value()));
+            match place.transpose() {
+                Ok(place) => reservations.push(place),
+                Err(why) => return Ok(Err(why.into())),
+            }
+        }
+        Ok(Ok(Before { due, reservations }))
+    }
+
+    fn write_event(&mut self, before: &Before, rows: &Rows) -> Result<(), StorageError> {
+        let id = &rows.event.id;
+        self.events.insert(id.as_str(), rows.document.as_slice())?;
+        if let Some(seat_map) = &rows.seat_map {
+            self.seat_maps.insert(id.as_str(), seat_map.as_slice())?;
+        }
+        for (number, block) in &rows.blocks {
+            self.seats.insert(Key::of_event(id).then_block(*number).bytes(), block.as_slice())?;
+        }
+        let due = rows.event.due_at.map(|due_at| keys::due(due_at, id));
+        if due != before.due {
+            if let Some(before) = &before.due {
+                self.due.remove(before.bytes())?;
+            }
+            if let Some(due) = &due {
+                self.due.insert(due.bytes(), ())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Has every reservation stand on the roll where it belongs now, and on no other.
+    fn enroll(&mut self, before: Before, rows: &Rows) -> Result<(), StorageError> {
+        let mut moves = Vec::new();
+        for (before, row) in before.reservations.into_iter().zip(&rows.reservations) {
+            let before = before.flatten();
+            if before == row.enrolled {
+                continue;
+            }
+            moves.extend(before.map(|place| (place, None)));
+            moves.extend(row.enrolled.clone().map(|place| (place, Some(row.uuid))));
+        }
+        moves.sort_unstable();
+        for ((roll, key), who) in moves {
+            let table = match roll {
+                Roll::Waitlist => &mut self.waitlist,
+                Roll::Holds => &mut self.holds,
+            };
+            match who {
+                Some(uuid) => drop(table.insert(key.bytes(), uuid.as_u128())?),
+                None => drop(table.remove(key.bytes())?),
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the lists of a file whose reservations were made before there were any. None of those ever waited or was held.
+    fn index(&mut self) -> Result<(), redb::Error> {
+        if self.made.len()? == self.reservations.len()? {
+            return Ok(());
+        }
+        log::info!("the embedded store's reservations are listed for the first time");
+        for row in self.reservations.iter()? {
+            let (key, document) = row?;
+            let corrupted = |why: StoreError| redb::Error::Corrupted(why.to_string());
+            let id = reservation_id(key.value()).map_err(corrupted)?;
+            let reservation = documents::reservation(id, document.value()).map_err(corrupted)?;
+            let uuid = reservation.id.uuid.as_u128();
+            self.made.insert(keys::made(&reservation).bytes(), uuid)?;
+            self.made_by_partner.insert(keys::made_by_partner(&reservation).bytes(), uuid)?;
+        }
+        Ok(())
+    }
+}
+
+/// Where a reservation that has this document is enrolled.
+fn place(event_id: &EventId, uuid: Uuid, document: &[u8]) -> Result<Option<(Roll, Key)>, StoreError> {
+    let standing = documents::standing(&ReservationId { event_id: event_id.clone(), uuid }, document)?;
+    Ok(keys::enrolled(event_id, standing.status, standing.expires_at, standing.created_version))
+}
+
+/// The reservation whose document has this key.
+fn reservation_id(key: &[u8]) -> Result<ReservationId, StoreError> {
+    let read = || {
+        let (event_id, uuid) = key.split_last_chunk::<16>()?;
+        let event_id = EventId::parse(str::from_utf8(event_id.strip_suffix(&[0])?).ok()?).ok()?;
+        Some(ReservationId { event_id, uuid: Uuid::from_bytes(*uuid) })
+    };
+    read().ok_or_else(|| unreadable(&"a reservation", &"its key is not one"))
 }
 
 /// What a failure of the file is to those who asked.

@@ -15,9 +15,11 @@ use tokio::{
 
 use super::{
     OpenError,
-    documents::Rows,
-    tables::{self, Shown, Tables, View},
+    rows::Rows,
+    shown::Shown,
+    tables::{self, Tables},
     too_late,
+    view::View,
 };
 use crate::store::{Base, CommitError, StoreError};
 
@@ -132,6 +134,9 @@ impl Writer {
             return Ok(outcomes);
         }
         transaction.commit().map_err(|why| Lost::Unclear(why.into()))?;
+        for (write, _) in writes.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_ok()) {
+            self.shown.keep(write.rows.base(), &write.rows.event);
+        }
         // Durable, but a commit is acknowledged only when every reader sees it.
         self.shown.show(Some(View::of(database).map_err(Lost::Unclear)?));
         Ok(outcomes)

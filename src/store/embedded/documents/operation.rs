@@ -1,0 +1,160 @@
+//! Histories, as they stand within the documents of reservations and events.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::is_default;
+use crate::domain::{
+    Details, EventId, EventName, EventOperation, EventSummary, Fingerprint, IdempotencyKey, Operation, OperationId,
+    OperationKind, Quotas, Sales, Status, Version,
+};
+
+/// What was done to a reservation.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct OperationDocument {
+    id: OperationIdDocument,
+    kind: OperationKind,
+    version: Version,
+    status: Status,
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "jiff::fmt::serde::timestamp::millisecond::optional"
+    )]
+    expires_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    waitlist_position: Option<u32>,
+}
+
+/// A key and a minted id stay apart by name, or a partner could send another request's minted id as a key.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum OperationIdDocument {
+    Key(IdempotencyKey),
+    Minted(Uuid),
+    Unasked,
+}
+
+/// What was done to an event.
+#[derive(Serialize, Deserialize)]
+pub(super) struct EventOperationDocument {
+    id: OperationIdDocument,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fingerprint: Option<Fingerprint>,
+    answer: SummaryDocument,
+}
+
+/// What people were told of an event, but for its id, which is that of the document around it.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SummaryDocument {
+    name: EventName,
+    #[serde(default, skip_serializing_if = "is_default")]
+    details: Arc<Details>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    quotas: Quotas,
+    #[serde(default, skip_serializing_if = "is_default")]
+    sales: Sales,
+    #[serde(default, skip_serializing_if = "is_default")]
+    has_seat_map: bool,
+    total_seats: u32,
+    available_seats: u32,
+    #[serde(default, skip_serializing_if = "is_default")]
+    held_seats: u32,
+    reservation_count: u32,
+    #[serde(default, skip_serializing_if = "is_default")]
+    waitlist_count: u32,
+    version: Version,
+}
+
+impl From<&OperationId> for OperationIdDocument {
+    fn from(id: &OperationId) -> Self {
+        match id {
+            OperationId::Key(key) => Self::Key(key.clone()),
+            OperationId::Minted(uuid) => Self::Minted(*uuid),
+            OperationId::Unasked => Self::Unasked,
+        }
+    }
+}
+
+impl From<OperationIdDocument> for OperationId {
+    fn from(document: OperationIdDocument) -> Self {
+        match document {
+            OperationIdDocument::Key(key) => Self::Key(key),
+            OperationIdDocument::Minted(uuid) => Self::Minted(uuid),
+            OperationIdDocument::Unasked => Self::Unasked,
+        }
+    }
+}
+
+impl From<&Operation> for OperationDocument {
+    fn from(operation: &Operation) -> Self {
+        Self {
+            id: (&operation.id).into(),
+            kind: operation.kind,
+            version: operation.version,
+            status: operation.status,
+            expires_at: operation.expires_at,
+            waitlist_position: operation.waitlist_position,
+        }
+    }
+}
+
+impl From<OperationDocument> for Operation {
+    fn from(document: OperationDocument) -> Self {
+        Self {
+            id: document.id.into(),
+            kind: document.kind,
+            version: document.version,
+            status: document.status,
+            expires_at: document.expires_at,
+            waitlist_position: document.waitlist_position,
+        }
+    }
+}
+
+impl From<&EventOperation> for EventOperationDocument {
+    fn from(operation: &EventOperation) -> Self {
+        let told = &operation.answer;
+        let answer = SummaryDocument {
+            name: told.name.clone(),
+            details: told.details.clone(),
+            quotas: told.quotas,
+            sales: told.sales,
+            has_seat_map: told.has_seat_map,
+            total_seats: told.total_seats,
+            available_seats: told.available_seats,
+            held_seats: told.held_seats,
+            reservation_count: told.reservation_count,
+            waitlist_count: told.waitlist_count,
+            version: told.version,
+        };
+        Self { id: (&operation.id).into(), fingerprint: operation.fingerprint, answer }
+    }
+}
+
+impl EventOperationDocument {
+    /// The operation, on the event with this id.
+    pub(super) fn into_operation(self, event_id: &EventId) -> EventOperation {
+        let told = self.answer;
+        let answer = EventSummary {
+            id: event_id.clone(),
+            name: told.name,
+            details: told.details,
+            quotas: told.quotas,
+            sales: told.sales,
+            has_seat_map: told.has_seat_map,
+            total_seats: told.total_seats,
+            available_seats: told.available_seats,
+            held_seats: told.held_seats,
+            reservation_count: told.reservation_count,
+            waitlist_count: told.waitlist_count,
+            version: told.version,
+        };
+        EventOperation { id: self.id.into(), fingerprint: self.fingerprint, answer }
+    }
+}

@@ -1,0 +1,223 @@
+//! The keys of the file's tables. redb orders keys byte by byte, so each part is written such that its bytes stand in the
+//! order of its values, and a key's parts say what a table is ordered by.
+
+use std::ops::Range;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::{
+    domain::{EventId, PartnerId, Reservation, Status, Version},
+    store::Place,
+};
+
+/// A key, or the beginning that several keys share.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Key(Vec<u8>);
+
+impl Key {
+    /// What most keys take, so that they seldom grow.
+    const USUAL_BYTES: usize = 96;
+
+    /// The beginning of every key of an event. A zero byte ends the id, which holds none: so no event's keys begin like those
+    /// of another one, and events stand in the order of their ids.
+    pub(super) fn of_event(id: &EventId) -> Self {
+        Self(Vec::with_capacity(Self::USUAL_BYTES)).then_text(id.as_str())
+    }
+
+    /// The beginning of every key of a partner. No control character, so no zero byte, is in a partner's id.
+    pub(super) fn of_partner(id: &PartnerId) -> Self {
+        Self(Vec::with_capacity(Self::USUAL_BYTES)).then_text(id.as_str())
+    }
+
+    /// The beginning of every key of a partner in one event.
+    pub(super) fn of_partner_of_event(partner_id: &PartnerId, event_id: &EventId) -> Self {
+        Self::of_partner(partner_id).then_text(event_id.as_str())
+    }
+
+    fn then_text(mut self, text: &str) -> Self {
+        self.0.extend_from_slice(text.as_bytes());
+        self.0.push(0);
+        self
+    }
+
+    fn then(mut self, bytes: &[u8]) -> Self {
+        self.0.extend_from_slice(bytes);
+        self
+    }
+
+    /// Where a reservation's document lies: those with time-ordered uuids are appended to their event's.
+    pub(super) fn then_uuid(self, uuid: Uuid) -> Self {
+        self.then(uuid.as_bytes())
+    }
+
+    /// Where a block of an event's seats lies.
+    pub(super) fn then_block(self, number: u32) -> Self {
+        self.then(&number.to_be_bytes())
+    }
+
+    /// A place in the waitlist.
+    pub(super) fn then_version(self, version: Version) -> Self {
+        self.then(&ordered(version.0))
+    }
+
+    /// The first of all places that share a millisecond.
+    pub(super) fn then_time(self, at: Timestamp) -> Self {
+        self.then(&ordered(at.as_millisecond()))
+    }
+
+    /// What comes after all places of a millisecond.
+    pub(super) fn then_after(self, at: Timestamp) -> Self {
+        self.then(&ordered(at.as_millisecond().saturating_add(1)))
+    }
+
+    /// A place in a list by creation, or among the holds.
+    pub(super) fn then_place(self, at: Timestamp, version: Version) -> Self {
+        self.then_time(at).then_version(version)
+    }
+
+    /// Puts another uuid in the place of the last one.
+    pub(super) fn replace_uuid(&mut self, uuid: Uuid) {
+        let start = self.0.len() - 16;
+        self.0[start..].copy_from_slice(uuid.as_bytes());
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// All keys that begin with this one, which ends in a zero byte.
+    pub(super) fn all(&self) -> Range<Self> {
+        let mut end = self.0.clone();
+        if let Some(last) = end.last_mut() {
+            *last = 1;
+        }
+        self.clone()..Self(end)
+    }
+
+    /// The least key that is greater than this one.
+    pub(super) fn next(self) -> Self {
+        self.then(&[0])
+    }
+}
+
+/// A place among the events that are due: the earliest first.
+pub(super) fn due(at: Timestamp, event_id: &EventId) -> Key {
+    due_from(at.as_millisecond()).then(event_id.as_str().as_bytes())
+}
+
+/// What comes after all events that are due at a moment or earlier.
+pub(super) fn due_until(at: Timestamp) -> Key {
+    due_from(at.as_millisecond().saturating_add(1))
+}
+
+fn due_from(milliseconds: i64) -> Key {
+    Key(Vec::with_capacity(Key::USUAL_BYTES)).then(&ordered(milliseconds))
+}
+
+/// The event in the [`due`] key.
+pub(super) fn due_event(key: &[u8]) -> Option<EventId> {
+    EventId::parse(str::from_utf8(key.get(8..)?).ok()?).ok()
+}
+
+/// Where a reservation stands in the list of its event.
+pub(super) fn made(reservation: &Reservation) -> Key {
+    Key::of_event(&reservation.id.event_id).then_place(reservation.created_at, reservation.created_version)
+}
+
+/// Where a reservation stands in the list of its partner.
+pub(super) fn made_by_partner(reservation: &Reservation) -> Key {
+    Key::of_partner_of_event(&reservation.partner_id, &reservation.id.event_id)
+        .then_place(reservation.created_at, reservation.created_version)
+}
+
+/// What the end of a [`made`] or [`made_by_partner`] key says, after a beginning of which only the partner's part, of
+/// `partner` bytes, is known.
+pub(super) fn place(key: &[u8], partner: usize) -> Option<Place> {
+    let (event_id, place) = key.get(partner..)?.split_last_chunk::<17>()?;
+    let event_id = EventId::parse(str::from_utf8(event_id).ok()?).ok()?;
+    let [zero, place @ ..] = place;
+    let (at, version) = place.split_at_checked(8).filter(|_| *zero == 0)?;
+    let created_at = Timestamp::from_millisecond(unordered(at)?).ok()?;
+    Some(Place { event_id, created_at, created_version: Version(unordered(version)?) })
+}
+
+/// A list in which a reservation stands only as long as it is of one status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Roll {
+    /// Those who wait, in the order in which they joined.
+    Waitlist,
+    /// Those whose seats are held, the one that lapses first before the others.
+    Holds,
+}
+
+/// The one roll in which a reservation of an event stands, and its place there.
+pub(super) fn enrolled(
+    event_id: &EventId,
+    status: Status,
+    expires_at: Option<Timestamp>,
+    created_version: Version,
+) -> Option<(Roll, Key)> {
+    let key = Key::of_event(event_id);
+    match (status, expires_at) {
+        (Status::Waitlisted, _) => Some((Roll::Waitlist, key.then_version(created_version))),
+        (Status::Held, Some(expires_at)) => Some((Roll::Holds, key.then_place(expires_at, created_version))),
+        _ => None,
+    }
+}
+
+/// Big endian, and negative numbers before the others.
+fn ordered(number: i64) -> [u8; 8] {
+    (number.cast_unsigned() ^ 1 << 63).to_be_bytes()
+}
+
+fn unordered(bytes: &[u8]) -> Option<i64> {
+    Some((u64::from_be_bytes(bytes.try_into().ok()?) ^ 1 << 63).cast_signed())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_stand_in_the_order_of_what_they_say() {
+        let event = |id: &str| EventId::parse(id).expect("an id");
+        let at = |ms| Timestamp::from_millisecond(ms).expect("a time");
+        let partner = PartnerId::parse("acme").expect("a partner");
+        let mut places = Vec::new();
+        for id in ["a", "a-", "a-0", "a0", "aa", "b"] {
+            for ms in [-1_000, -1, 0, 1, 255, 256, 1_763_700_000_123] {
+                for version in [0, 1, 255, 256, i64::MAX] {
+                    places.push(Place { event_id: event(id), created_at: at(ms), created_version: Version(version) });
+                }
+            }
+        }
+        assert!(places.is_sorted());
+        let key = |place: &Place| {
+            Key::of_partner_of_event(&partner, &place.event_id).then_place(place.created_at, place.created_version)
+        };
+        let keys: Vec<_> = places.iter().map(key).collect();
+        assert!(keys.is_sorted(), "bytes in the order of places");
+        let prefix = Key::of_partner(&partner).bytes().len();
+        let read: Vec<_> = keys.iter().filter_map(|key| super::place(key.bytes(), prefix)).collect();
+        assert_eq!(read, places, "and places read back from the bytes");
+    }
+
+    #[test]
+    fn no_id_begins_like_another_one() {
+        let partner = |id: &str| Key::of_partner(&PartnerId::parse(id).expect("a partner"));
+        let all = partner("acme").all();
+        for other in ["acme!", "acme ", "acm", "acme\u{e9}", "acmeacme"] {
+            assert!(!all.contains(&partner(other)), "{other:?}");
+        }
+        let event = EventId::parse("show").expect("an id");
+        let own = Key::of_partner_of_event(&PartnerId::parse("acme").expect("a partner"), &event);
+        assert!(all.contains(&own.then_place(Timestamp::MAX, Version(i64::MAX))));
+    }
+
+    #[test]
+    fn a_due_event_is_read_back() {
+        let event = EventId::parse("show-2").expect("an id");
+        assert_eq!(due_event(due(Timestamp::UNIX_EPOCH, &event).bytes()), Some(event));
+    }
+}

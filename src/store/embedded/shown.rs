@@ -1,0 +1,85 @@
+//! The state that readers see, and what was already read of it.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use super::view::View;
+use crate::{
+    domain::{Event, EventId},
+    store::{Base, StoreError},
+};
+
+/// Events that are kept as they were last read or written. One with the largest hall takes 150 kB, one without a hall 1 kB.
+const EVENTS_KEPT_MAX: usize = 256;
+
+/// The last durable state, or none while the file is out of order.
+pub(super) struct Shown {
+    view: RwLock<Option<Arc<View>>>,
+    events: RwLock<HashMap<EventId, Kept>>,
+}
+
+/// An event in one of its states. A head names one state only, so this stays true for ever; whether it is the state of a
+/// view, that view's own row tells.
+#[derive(Clone)]
+struct Kept {
+    base: Base,
+    event: Arc<Event>,
+}
+
+impl Shown {
+    pub(super) fn new(view: View) -> Self {
+        Self { view: RwLock::new(Some(Arc::new(view))), events: RwLock::default() }
+    }
+
+    pub(super) fn view(&self) -> Option<Arc<View>> {
+        self.view.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Replaces what readers see.
+    pub(super) fn show(&self, view: Option<View>) {
+        let view = view.map(Arc::new);
+        let before = std::mem::replace(&mut *self.view.write().unwrap_or_else(PoisonError::into_inner), view);
+        // Letting go of an old state takes locks within redb: not while readers wait for the new one.
+        drop(before);
+    }
+
+    /// Passes on what came of reading `view`. After a failure of the file redb answers nothing any more, so the state is
+    /// taken away, which makes the next caller have the file opened anew.
+    pub(super) fn judge<T>(&self, view: &Arc<View>, read: Result<T, StoreError>) -> Result<T, StoreError> {
+        if matches!(read, Err(StoreError::Unavailable(_))) {
+            let mut shown = self.view.write().unwrap_or_else(PoisonError::into_inner);
+            if shown.as_ref().is_some_and(|current| Arc::ptr_eq(current, view)) {
+                *shown = None;
+            }
+        }
+        read
+    }
+
+    /// An event as it stands in `view`, and which state that is.
+    pub(super) fn event(&self, view: &View, id: &EventId) -> Result<Option<(Arc<Event>, Base)>, StoreError> {
+        let Some(base) = view.stamp(id)?.map(|stamp| stamp.base()) else { return Ok(None) };
+        let kept = self.events.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
+        if let Some(kept) = kept.as_ref().filter(|kept| kept.base == base) {
+            return Ok(Some((kept.event.clone(), base)));
+        }
+        // Another state of the same event has the same seat map.
+        let map = kept.and_then(|kept| Some(kept.event.hall.as_ref()?.map().clone()));
+        let Some(event) = view.event(id, map)?.map(Arc::new) else { return Ok(None) };
+        self.keep(base, &event);
+        Ok(Some((event, base)))
+    }
+
+    /// Keeps an event for those who will ask for it. Any other one makes room; it can be read again.
+    pub(super) fn keep(&self, base: Base, event: &Arc<Event>) {
+        let kept = Kept { base, event: event.clone() };
+        let mut events = self.events.write().unwrap_or_else(PoisonError::into_inner);
+        let full = events.len() >= EVENTS_KEPT_MAX && !events.contains_key(&event.id);
+        let other = if full { events.keys().next().cloned() } else { None };
+        let dropped = (other.and_then(|id| events.remove(&id)), events.insert(event.id.clone(), kept));
+        drop(events);
+        // A hall takes a while to be freed: not while readers wait.
+        drop(dropped);
+    }
+}
