@@ -53,7 +53,7 @@ fn a_patch_may_call_itself_one_and_a_plan_may_be_long() {
 #[actix_web::test]
 async fn a_body_is_gathered_from_its_pieces() {
     let gather = async |pieces: &[usize]| {
-        let pieces = pieces.to_vec().into_iter().map(|bytes| Ok(Bytes::from(vec![b'x'; bytes])));
+        let pieces: Vec<_> = pieces.iter().map(|bytes| Ok(Bytes::from(vec![b'x'; *bytes]))).collect();
         let stream: actix_web::dev::Payload = Payload::Stream { payload: Box::pin(futures_util::stream::iter(pieces)) };
         read::<Small>(&mut { stream }).await.map(|body| body.len()).map_err(|problem| problem.code())
     };

@@ -1,5 +1,7 @@
 //! The bodies that make an event and amend it.
 
+#![expect(clippy::option_option, reason = "absent, null and a value are three things (RFC 7396)")]
+
 use std::{num::NonZeroU32, sync::Arc};
 
 use jiff::{RoundMode, Timestamp};

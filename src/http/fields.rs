@@ -83,6 +83,7 @@ impl<'a> Fields<'a> {
     }
 
     /// As [`Fields::optional`], for a field of which `null` says that what was there is to be taken away.
+    #[expect(clippy::option_option, reason = "absent, null and a value are three things (RFC 7396)")]
     pub(super) fn clearable<T>(
         &mut self,
         name: &'static str,
@@ -117,10 +118,13 @@ impl<'a> Fields<'a> {
 /// Reads a value by its type; `what` says what that is.
 pub(super) fn value<'a, T: Deserialize<'a>>(what: impl fmt::Display) -> impl Fn(&'a RawValue) -> Result<T, Mistakes> {
     move |value| {
-        serde_json::from_str(value.get()).map_err(|why| match why.is_data() {
-            true => Mistakes::one(format!("must be {what}, not {}", kind(value))),
-            // Half a surrogate pair, or a number beyond all bounds: of the right shape, but without a meaning.
-            false => Mistakes::one(format!("must be {what}: {why}")),
+        serde_json::from_str(value.get()).map_err(|why| {
+            Mistakes::one(if why.is_data() {
+                format!("must be {what}, not {}", kind(value))
+            } else {
+                // Half a surrogate pair, or a number beyond all bounds: of the right shape, but without a meaning.
+                format!("must be {what}: {why}")
+            })
         })
     }
 }

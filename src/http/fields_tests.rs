@@ -137,6 +137,7 @@ fn rust_names_become_the_contracts() {
 }
 
 /// Reads a `hall` of `rows`, objects with a `seats` each, and `tags`, of which there may be two.
+#[expect(clippy::type_complexity, reason = "it is what the body says, one by one")]
 fn read_nested(body: &str) -> Result<(Vec<u32>, Option<Option<Vec<String>>>), String> {
     let row = |fields: &mut Fields<'_>| fields.required("seats", value("an integer"));
     let mut fields = Fields::read(body.as_bytes()).map_err(|problem| problem.to_string())?;

@@ -1,7 +1,7 @@
 //! Every error that leaves the house, as an RFC 9457 problem.
 //!
 //! [`Problem`] says what happened, [`Problem::document`] is the one place that turns it into a status and words for the
-//! partner, and the [`Kind`]s below it are all the codes there are.
+//! partner, with [`refusal()`] for the rules of the sale, and [`kinds`] are all the codes there are.
 
 use std::{borrow::Cow, fmt};
 
@@ -11,9 +11,18 @@ use actix_web::{
 };
 use serde::Serialize;
 
-use crate::{
-    domain::{Limited, Rejection, ReservationId, SeatId, Version},
-    service::ServiceError,
+use crate::{domain::ReservationId, service::ServiceError};
+
+mod kinds;
+mod refusal;
+
+use self::{
+    kinds::{
+        Document, EVENT_EXISTS, INSUFFICIENT_SEATS, INTERNAL, METHOD_NOT_ALLOWED, NOT_FOUND, OUTCOME_UNKNOWN,
+        OVERLOADED, PAYLOAD_TOO_LARGE, PRECONDITION_REQUIRED, REQUEST_TIMEOUT, STORE_UNAVAILABLE,
+        UNSUPPORTED_MEDIA_TYPE, VERSION_CONFLICT,
+    },
+    refusal::{invalid, refusal},
 };
 
 /// Seconds in `Retry-After`: the shortest wait that the header can name. Whatever is worth a retry here is over in
@@ -153,201 +162,6 @@ impl Problem {
             }
         }
     }
-}
-
-/// What the partner is told of a rule that forbids it.
-fn refusal(rejection: &Rejection) -> Document<'_> {
-    match rejection {
-        Rejection::InsufficientSeats { requested, available, waiting } => {
-            let others = match waiting {
-                0 => String::new(),
-                1 => ", for which one reservation waits".to_owned(),
-                more => format!(", for which {more} reservations wait"),
-            };
-            let hint = if *waiting > 0 { " To wait behind them, ask for seats with \"waitlist\": true." } else { "" };
-            Document {
-                available_seats: Some(*available),
-                ..INSUFFICIENT_SEATS.saying(format!(
-                    "Seats asked for: {requested}; available: {available}{others}. Nothing was changed.{hint}"
-                ))
-            }
-        }
-        Rejection::SeatTaken(seats) => Document {
-            seat_ids: seats,
-            ..SEAT_TAKEN.saying(format!(
-                "These seats are not free: {}. Nothing was changed. Name others, or ask for a number of seats to get the best \
-                 that are free.",
-                in_a_row(seats)
-            ))
-        },
-        Rejection::UnknownSeats(seats) => invalid_field(
-            "seatIds",
-            format!("must be seats of the event, which has no {}; GET its /seats to see those it has", in_a_row(seats)),
-        ),
-        Rejection::TooManySeats { max } => {
-            invalid_field("seats", format!("must be an integer from 1 to {max} for this event"))
-        }
-        Rejection::PartnerLimit { what, max, taken } => {
-            let give_up = match what {
-                Limited::Seats => "Ask for fewer, or cancel others first.",
-                Limited::Reservations => "Cancel another one first.",
-            };
-            let what = what.as_str();
-            PARTNER_LIMIT.saying(format!(
-                "One partner may have {max} {what} of this event at most, and this partner has {taken}; those that are held \
-                 or waitlisted count too. Nothing was changed. {give_up}"
-            ))
-        }
-        Rejection::SalesPaused => SALES_PAUSED
-            .saying("The organizer has paused the sales of this event. Nothing was changed. Send it again when they go on."),
-        Rejection::SalesClosed => SALES_CLOSED.saying("The organizer has closed the sales of this event. Nothing was changed."),
-        Rejection::HoldExpired => HOLD_EXPIRED
-            .saying("The hold had expired before it was confirmed, and its seats went back. Make a new reservation."),
-        Rejection::NothingHeld => NOTHING_HELD.saying(
-            "The reservation waits for its seats, so there is nothing to confirm yet. GET it to see when it has them.",
-        ),
-        Rejection::UnknownReservation(id) => {
-            NOT_FOUND.saying(format!("There is no reservation {id}, or it is cancelled already."))
-        }
-        Rejection::SeatsTaken { requested, taken } => SEATS_TAKEN.saying(format!(
-            "{taken} seats are confirmed or held, so that there cannot be only {requested}. Nothing was changed. Set \
-             totalSeats to {taken} or more."
-        )),
-        Rejection::SeatsAreMapped => {
-            invalid_field("totalSeats", "is given by the seat map of this event and cannot be changed".to_owned())
-        }
-        Rejection::PreconditionFailed { current } => Document {
-            current_version: Some(*current),
-            ..PRECONDITION_FAILED.saying(format!(
-                "The event is at version {current}, which If-Match does not name. Nothing was changed."
-            ))
-        },
-        Rejection::KeyReused => KEY_REUSED.saying(
-            "This Idempotency-Key was used for another request. Use a new key for a new request, and the same request for a \
-             retry.",
-        ),
-    }
-}
-
-fn invalid(errors: Cow<'_, [FieldError]>) -> Document<'_> {
-    Document { detail: in_one_line(&errors).into(), errors, ..INVALID_REQUEST.saying("") }
-}
-
-fn invalid_field<'a>(field: &'static str, message: String) -> Document<'a> {
-    invalid(vec![FieldError { field: field.into(), message }].into())
-}
-
-/// One entry of the vocabulary: what a code means, whatever the case.
-struct Kind {
-    status: StatusCode,
-    code: &'static str,
-    title: &'static str,
-    retryable: bool,
-}
-
-impl Kind {
-    const fn new(status: StatusCode, code: &'static str, title: &'static str) -> Self {
-        Self { status, code, title, retryable: false }
-    }
-
-    /// Worth sending again as it is; the answer carries `Retry-After`.
-    const fn retryable(self) -> Self {
-        Self { retryable: true, ..self }
-    }
-
-    fn saying<'a>(&'static self, detail: impl Into<Cow<'static, str>>) -> Document<'a> {
-        Document {
-            kind: self,
-            detail: detail.into(),
-            retryable: self.retryable,
-            errors: Cow::Borrowed(&[]),
-            seat_ids: &[],
-            current_version: None,
-            available_seats: None,
-            reservation_id: None,
-        }
-    }
-}
-
-static INVALID_REQUEST: Kind = Kind::new(StatusCode::BAD_REQUEST, "invalid-request", "The request is not valid");
-static NOT_FOUND: Kind = Kind::new(StatusCode::NOT_FOUND, "not-found", "Not found");
-static METHOD_NOT_ALLOWED: Kind =
-    Kind::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "The method is not allowed here");
-static REQUEST_TIMEOUT: Kind =
-    Kind::new(StatusCode::REQUEST_TIMEOUT, "request-timeout", "The request took too long to arrive").retryable();
-static INSUFFICIENT_SEATS: Kind = Kind::new(StatusCode::CONFLICT, "insufficient-seats", "Not enough seats");
-static SEAT_TAKEN: Kind = Kind::new(StatusCode::CONFLICT, "seat-taken", "A named seat is not free");
-static PARTNER_LIMIT: Kind = Kind::new(StatusCode::CONFLICT, "partner-limit", "The partner has as much as is allowed");
-static SALES_PAUSED: Kind = Kind::new(StatusCode::CONFLICT, "sales-paused", "Sales are paused");
-static SALES_CLOSED: Kind = Kind::new(StatusCode::CONFLICT, "sales-closed", "Sales are closed");
-static HOLD_EXPIRED: Kind = Kind::new(StatusCode::CONFLICT, "hold-expired", "The hold has expired");
-static NOTHING_HELD: Kind = Kind::new(StatusCode::CONFLICT, "nothing-held", "There is nothing to confirm yet");
-static SEATS_TAKEN: Kind = Kind::new(StatusCode::CONFLICT, "seats-taken", "More seats are taken than would be left");
-static EVENT_EXISTS: Kind = Kind::new(StatusCode::CONFLICT, "event-exists", "The event exists already");
-static VERSION_CONFLICT: Kind =
-    Kind::new(StatusCode::CONFLICT, "version-conflict", "Others changed the event first").retryable();
-static PRECONDITION_FAILED: Kind =
-    Kind::new(StatusCode::PRECONDITION_FAILED, "precondition-failed", "The event has moved on");
-static PRECONDITION_REQUIRED: Kind =
-    Kind::new(StatusCode::PRECONDITION_REQUIRED, "precondition-required", "If-Match is required");
-static PAYLOAD_TOO_LARGE: Kind = Kind::new(StatusCode::PAYLOAD_TOO_LARGE, "payload-too-large", "The body is too large");
-static UNSUPPORTED_MEDIA_TYPE: Kind =
-    Kind::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body is not plain JSON");
-static KEY_REUSED: Kind = Kind::new(
-    StatusCode::UNPROCESSABLE_ENTITY,
-    "idempotency-key-reused",
-    "The Idempotency-Key belongs to another request",
-);
-static OVERLOADED: Kind = Kind::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Too busy").retryable();
-static STORE_UNAVAILABLE: Kind =
-    Kind::new(StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", "The store is out of reach").retryable();
-static OUTCOME_UNKNOWN: Kind =
-    Kind::new(StatusCode::SERVICE_UNAVAILABLE, "outcome-unknown", "Whether it was done is not known").retryable();
-static INTERNAL: Kind = Kind::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error");
-
-/// The body of a problem.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Document<'a> {
-    #[serde(flatten)]
-    kind: &'static Kind,
-    detail: Cow<'static, str>,
-    retryable: bool,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    errors: Cow<'a, [FieldError]>,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    seat_ids: &'a [SeatId],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    current_version: Option<Version>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    available_seats: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reservation_id: Option<&'a ReservationId>,
-}
-
-impl Serialize for Kind {
-    /// The problem's type is a URN, not a URL: it promises no page, and it stays the same behind whatever host, scheme
-    /// and path prefix a deployment has (RFC 9457 section 3.1.1 warns of relative references).
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        use serde::ser::SerializeMap as _;
-
-        let mut map = serializer.serialize_map(Some(4))?;
-        map.serialize_entry("type", &format_args!("urn:ticketboss:problem:{}", self.code))?;
-        map.serialize_entry("title", self.title)?;
-        map.serialize_entry("status", &self.status.as_u16())?;
-        map.serialize_entry("code", self.code)?;
-        map.end()
-    }
-}
-
-fn in_a_row(seats: &[SeatId]) -> String {
-    let seats: Vec<_> = seats.iter().map(ToString::to_string).collect();
-    seats.join(", ")
-}
-
-fn in_one_line(errors: &[FieldError]) -> String {
-    let all: Vec<_> = errors.iter().map(|error| format!("{} {}", error.field, error.message)).collect();
-    format!("{}.", all.join("; "))
 }
 
 /// What the log says; the partner's copy is [`Problem::document`].

@@ -2,7 +2,7 @@ use actix_web::{body::MessageBody as _, http::header::HeaderName};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::domain::EventId;
+use crate::domain::{EventId, Limited, Rejection, SeatId, Version};
 
 fn seat(text: &str) -> SeatId {
     SeatId::parse(text).expect("a good seat")

@@ -39,7 +39,7 @@ struct Limits {
 
 /// `POST /reservations`: seats of the configured event.
 pub(super) async fn reserve(desk: Data<Desk>, terms: Terms, body: JsonBody) -> Result<HttpResponse, Problem> {
-    let request = ReserveBody::parse(&body, Limits::of(&desk))?;
+    let request = ReserveBody::parse(&body, &Limits::of(&desk))?;
 
     let answer = ask_for_seats(&desk, &desk.event_id, request, terms, of_configured_event).await?;
 
@@ -53,7 +53,7 @@ pub(super) async fn reserve_at_event(
     terms: Terms,
     body: JsonBody,
 ) -> Result<HttpResponse, Problem> {
-    let request = ReserveBody::parse(&body, Limits::of(&desk))?;
+    let request = ReserveBody::parse(&body, &Limits::of(&desk))?;
 
     let answer = ask_for_seats(&desk, &event_id, request, terms, Problem::from).await?;
 
@@ -125,8 +125,8 @@ fn made(answer: &Answer<Arc<Reservation>>) -> HttpResponse {
 }
 
 impl ReserveBody {
-    fn parse(body: &JsonBody, limits: Limits) -> Result<SeatRequest, Problem> {
-        let Limits { seats_max, hold_seconds_max } = limits;
+    fn parse(body: &JsonBody, limits: &Limits) -> Result<SeatRequest, Problem> {
+        let Limits { seats_max, hold_seconds_max } = *limits;
         let seat_ids_max = usize::try_from(seats_max).unwrap_or(usize::MAX);
         let mut fields = body.fields()?;
         fields.exactly_one("seats", "seatIds");
@@ -148,8 +148,8 @@ impl ReserveBody {
         if given.waitlist == Some(true) && given.seat_ids.is_some() {
             fields.refuse("waitlist", "must not be true together with seatIds: named seats are not waited for");
         }
-        fields.finish(given.validate_with_args(&limits))?;
-        given.into_request(&limits)
+        fields.finish(given.validate_with_args(limits))?;
+        given.into_request(limits)
     }
 
     /// The request, of fields that were checked.

@@ -5,7 +5,7 @@ use super::*;
 fn read(body: &str) -> Result<SeatRequest, String> {
     let body = JsonBody::of(Bytes::copy_from_slice(body.as_bytes()));
     let limits = Limits { seats_max: 3, hold_seconds_max: 900 };
-    ReserveBody::parse(&body, limits).map_err(|problem| problem.to_string())
+    ReserveBody::parse(&body, &limits).map_err(|problem| problem.to_string())
 }
 
 fn read_with(fields: &str) -> Result<SeatRequest, String> {
