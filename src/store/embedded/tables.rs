@@ -33,7 +33,7 @@ pub(super) type Index = TableDefinition<'static, &'static [u8], u128>;
 
 /// All reservations by event, time and version of their making.
 pub(super) const MADE: Index = TableDefinition::new("made");
-/// All reservations by partner, event, time and version of their making.
+/// All reservations by event, partner, time and version of their making.
 pub(super) const MADE_BY_PARTNER: Index = TableDefinition::new("made_by_partner");
 /// Those that wait, by event and version of their making.
 pub(super) const WAITLIST: Index = TableDefinition::new("waitlist");
