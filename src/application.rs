@@ -114,6 +114,7 @@ impl Application {
             box_office: box_office.clone(),
             event_id: config.event.id.clone(),
             seats_per_reservation_max: config.event.seats_per_reservation_max,
+            hold_seconds_max: config.event.hold_seconds_max,
             body_timeout: request_timeout,
             readiness: readiness.clone(),
         };

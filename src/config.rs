@@ -22,6 +22,9 @@ use sources::Sources;
 /// The largest count that a setting takes: far more than any hall has seats, and far from where sums would overflow.
 const COUNT_MAX: u32 = 1_000_000;
 
+/// The longest hold, in seconds: a day. Seats that somebody keeps for longer than that are sold.
+const HOLD_SECONDS_MAX: u32 = 86_400;
+
 /// The largest batch: its entries must fit an event's journal, which takes twice as many.
 const BATCH_MAX: u32 = 4_096;
 
@@ -72,6 +75,8 @@ pub struct EventSettings {
     pub seats: u32,
     /// The most seats that one reservation may take.
     pub seats_per_reservation_max: u32,
+    /// The longest that a reservation may hold its seats, in seconds.
+    pub hold_seconds_max: u32,
 }
 
 /// What to log, and how.
@@ -154,6 +159,7 @@ impl Config {
                 })?,
                 seats: whole(&settings::EVENT_SEATS, 1..=COUNT_MAX)?,
                 seats_per_reservation_max: whole(&settings::SEATS_PER_RESERVATION_MAX, 1..=COUNT_MAX)?,
+                hold_seconds_max: whole(&settings::HOLD_SECONDS_MAX, 1..=HOLD_SECONDS_MAX)?,
             },
             limits: Limits {
                 commit_batch_max: usize_of(whole(&settings::COMMIT_BATCH_MAX, 1..=BATCH_MAX)?),

@@ -52,6 +52,12 @@ pub(super) static SEATS_PER_RESERVATION_MAX: Setting = Setting {
     group: EVENT,
     help: "Most seats that one reservation may take",
 };
+pub(super) static HOLD_SECONDS_MAX: Setting = Setting {
+    name: "HOLD_SECONDS_MAX",
+    default: "900",
+    group: EVENT,
+    help: "Longest that a reservation may hold its seats before it is confirmed",
+};
 pub(super) static COMMIT_BATCH_MAX: Setting = Setting {
     name: "COMMIT_BATCH_MAX",
     default: "1024",
@@ -86,7 +92,7 @@ pub(super) static RUST_LOG: Setting = Setting {
 };
 
 /// All of them, in the order of help and `.env.example`.
-pub(super) static ALL: [&Setting; 14] = [
+pub(super) static ALL: [&Setting; 15] = [
     &HOST,
     &PORT,
     &MONGO_URI,
@@ -95,6 +101,7 @@ pub(super) static ALL: [&Setting; 14] = [
     &EVENT_NAME,
     &EVENT_SEATS,
     &SEATS_PER_RESERVATION_MAX,
+    &HOLD_SECONDS_MAX,
     &COMMIT_BATCH_MAX,
     &COMMIT_ATTEMPTS_MAX,
     &INBOX_MAX,

@@ -23,6 +23,7 @@ fn without_settings_the_meetup_is_sold_from_an_embedded_store() {
     assert_eq!(config.event.id.as_str(), "node-meetup-2025");
     assert_eq!(config.event.name.as_str(), "Node.js Meet-up");
     assert_eq!((config.event.seats, config.event.seats_per_reservation_max), (500, 10));
+    assert_eq!(config.event.hold_seconds_max, 900);
     let Limits { commit_batch_max, commit_attempts_max, inbox_max, request_timeout } = config.limits;
     assert_eq!((commit_batch_max, commit_attempts_max, inbox_max), (1_024, 100, 16_384));
     assert_eq!(request_timeout, Duration::from_secs(5));
@@ -53,6 +54,9 @@ fn a_bad_value_is_named_in_one_line() {
         ("EVENT_SEATS", "0"),
         ("EVENT_SEATS", "five\nhundred"),
         ("SEATS_PER_RESERVATION_MAX", "0"),
+        ("HOLD_SECONDS_MAX", "0"),
+        ("HOLD_SECONDS_MAX", "86401"),
+        ("HOLD_SECONDS_MAX", "15m"),
         ("COMMIT_BATCH_MAX", "0"),
         ("COMMIT_BATCH_MAX", "1e3"),
         ("COMMIT_ATTEMPTS_MAX", "-1"),

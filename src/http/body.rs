@@ -1,38 +1,63 @@
-//! Reading a JSON body: bounded in size and time, strict about its shape, and complete about what is wrong with it.
+//! Taking in a JSON body: of the right media type, bounded in size and time. [`Fields`] reads what is in it.
 
-use std::{borrow::Cow, fmt, future::Future, pin::Pin};
+use std::{fmt, future::Future, marker::PhantomData, pin::Pin};
 
 use actix_web::{
     FromRequest, HttpRequest,
     dev::Payload,
-    http::header::{self, HeaderMap},
+    http::header::{self, HeaderMap, HeaderValue},
     web::{Bytes, BytesMut, Data},
 };
 use futures_util::StreamExt as _;
-use serde::{
-    Deserialize, Deserializer,
-    de::{MapAccess, Visitor},
-};
-use serde_json::value::RawValue;
 use tokio::time::timeout;
-use validator::{ValidationErrors, ValidationErrorsKind};
 
-use super::{Desk, Problem, problem::FieldError, unread};
+use super::{Desk, Problem, fields::Fields, unread};
 
-/// The largest body that is read; the largest valid one has about 450 bytes.
-const BODY_MAX_BYTES: usize = 4 * 1024;
+/// What a route takes for a body.
+pub(super) trait Manner: fmt::Debug + 'static {
+    /// The largest body that is read.
+    const MAX_BYTES: usize = 4 * 1024;
+    /// The media types that it may come as.
+    const MEDIA_TYPES: &'static [&'static str] = &["application/json"];
+    /// Whether there may be none, of whatever type.
+    const OPTIONAL: bool = false;
+}
 
-/// Mistakes that one answer lists; a body of nothing but unknown fields holds hundreds.
-const ERRORS_MAX: usize = 16;
-
-/// How much of an unknown field's name is repeated in the answer.
-const FIELD_NAME_MAX_CHARS: usize = 64;
-
-/// The bytes of a body that came as `application/json`, whole, in time and within bounds.
+/// A few fields; the largest reservation with default settings has less than 600 bytes.
 #[derive(Debug)]
-pub(super) struct JsonBody(Bytes);
+pub(super) struct Small;
 
-impl FromRequest for JsonBody {
+/// Room for the plan of a hall: a thousand rows, and as many blocked seats again.
+#[derive(Debug)]
+pub(super) struct Plan;
+
+/// What to change, as RFC 7396 has it.
+#[derive(Debug)]
+pub(super) struct Patch;
+
+/// Nothing, or an object without fields.
+#[derive(Debug)]
+pub(super) struct Nothing;
+
+impl Manner for Small {}
+
+impl Manner for Plan {
+    const MAX_BYTES: usize = 256 * 1024;
+}
+
+impl Manner for Patch {
+    const MEDIA_TYPES: &'static [&'static str] = &["application/json", "application/merge-patch+json"];
+}
+
+impl Manner for Nothing {
+    const OPTIONAL: bool = true;
+}
+
+/// The bytes of a body, whole, in time and within bounds.
+#[derive(Debug)]
+pub(super) struct JsonBody<M = Small>(Bytes, PhantomData<M>);
+
+impl<M: Manner> FromRequest for JsonBody<M> {
     type Error = Problem;
     type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
 
@@ -41,182 +66,89 @@ impl FromRequest for JsonBody {
         let mut payload = unread::take(&request).unwrap_or_else(|| payload.take());
         Box::pin(async move {
             let patience = request.app_data::<Data<Desk>>().map(|desk| desk.body_timeout).unwrap_or_default();
-            let arrived = match check_headers(request.headers()) {
-                Ok(()) => timeout(patience, read(&mut payload)).await.unwrap_or(Err(Problem::RequestTimeout)),
-                Err(refused) => Err(refused),
-            };
+            let arriving = arrive::<M>(&mut payload, request.headers());
+            let arrived = timeout(patience, arriving).await.unwrap_or(Err(Problem::RequestTimeout));
             if arrived.is_err() {
                 unread::put_back(&request, payload);
             }
-            arrived.map(Self)
+            arrived.map(Self::of)
         })
     }
 }
 
-impl JsonBody {
+impl<M> JsonBody<M> {
+    pub(super) fn of(bytes: Bytes) -> Self {
+        Self(bytes, PhantomData)
+    }
+
     /// The body's fields, ready to be taken one by one.
     pub(super) fn fields(&self) -> Result<Fields<'_>, Problem> {
-        if self.0.trim_ascii().is_empty() {
-            return Err(Problem::invalid("body", "must be a JSON object, and is empty"));
-        }
-        match serde_json::from_slice(&self.0) {
-            Ok(Members(members)) => Ok(Fields { members, errors: Vec::new() }),
-            Err(why) if why.is_data() => Err(Problem::invalid("body", "must be a JSON object")),
-            Err(why) => Err(Problem::invalid("body", format!("must be JSON: {why}"))),
-        }
+        Fields::read(&self.0)
+    }
+
+    /// Whether nothing was sent.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
-fn check_headers(headers: &HeaderMap) -> Result<(), Problem> {
-    let is_json = |value: &header::HeaderValue| {
-        let media_type = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
-        media_type.trim_ascii().eq_ignore_ascii_case(b"application/json")
-    };
-    let mut content_types = headers.get_all(header::CONTENT_TYPE);
-    let plain = headers.get_all(header::CONTENT_ENCODING).all(|coding| coding.as_bytes() == b"identity");
-    if !content_types.next().is_some_and(is_json) || content_types.next().is_some() || !plain {
-        return Err(Problem::UnsupportedMediaType);
+/// A body that is optional is read before its type is looked at: only that tells whether there is one.
+async fn arrive<M: Manner>(payload: &mut Payload, headers: &HeaderMap) -> Result<Bytes, Problem> {
+    if !M::OPTIONAL {
+        check_type::<M>(headers)?;
     }
-    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if length.is_some_and(|length| length > BODY_MAX_BYTES as u64) {
-        return Err(TOO_LARGE);
-    }
-    Ok(())
-}
-
-const TOO_LARGE: Problem = Problem::PayloadTooLarge { max_bytes: BODY_MAX_BYTES };
-
-/// Gathers the body. Most arrive in one piece, which is not copied.
-async fn read(payload: &mut Payload) -> Result<Bytes, Problem> {
-    let mut body = Bytes::new();
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|why| Problem::invalid("body", format!("did not arrive whole: {why}")))?;
-        if body.len() + chunk.len() > BODY_MAX_BYTES {
-            return Err(TOO_LARGE);
-        }
-        if body.is_empty() {
-            body = chunk;
-        } else {
-            let mut both = BytesMut::from(&body[..]);
-            both.extend_from_slice(&chunk);
-            body = both.freeze();
-        }
+    check_length::<M>(headers)?;
+    let body = read::<M>(payload).await?;
+    if M::OPTIONAL && !body.is_empty() {
+        check_type::<M>(headers)?;
     }
     Ok(body)
 }
 
-/// The fields of a body. Each is taken by its name; what is wrong is gathered, so that one answer tells it all.
-#[derive(Debug)]
-pub(super) struct Fields<'a> {
-    members: Vec<(Cow<'a, str>, &'a RawValue)>,
-    errors: Vec<FieldError>,
-}
-
-impl<'a> Fields<'a> {
-    /// Takes the field called `name`, which must be there exactly once and be `what`. Anything else is noted, and `None`.
-    pub(super) fn required<T: Deserialize<'a>>(&mut self, name: &'static str, what: impl fmt::Display) -> Option<T> {
-        let mut values = self.members.extract_if(.., |(key, _)| key == name).map(|(_, value)| value);
-        let (value, repeated) = (values.next(), values.next().is_some());
-        values.for_each(drop);
-        let message = match value {
-            None => "is required".to_owned(),
-            Some(_) if repeated => "must be given once".to_owned(),
-            Some(value) => match serde_json::from_str(value.get()) {
-                Ok(value) => return Some(value),
-                Err(why) if why.is_data() => format!("must be {what}, not {}", kind(value)),
-                // Half a surrogate pair, or a number beyond all bounds: of the right shape, but without a meaning.
-                Err(why) => format!("must be {what}: {why}"),
-            },
-        };
-        self.errors.push(FieldError { field: name.into(), message });
-        None
+fn check_type<M: Manner>(headers: &HeaderMap) -> Result<(), Problem> {
+    let is_taken = |value: &HeaderValue| {
+        let media_type = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        M::MEDIA_TYPES.iter().any(|taken| media_type.eq_ignore_ascii_case(taken.as_bytes()))
+    };
+    let mut content_types = headers.get_all(header::CONTENT_TYPE);
+    let plain = headers.get_all(header::CONTENT_ENCODING).all(|coding| coding.as_bytes() == b"identity");
+    if !content_types.next().is_some_and(is_taken) || content_types.next().is_some() || !plain {
+        return Err(Problem::UnsupportedMediaType);
     }
+    Ok(())
+}
 
-    /// Ends the reading: fails with everything that was noted, with every field that was not taken, and with every rule
-    /// that the taken ones break.
-    pub(super) fn finish(mut self, rules: Result<(), ValidationErrors>) -> Result<(), Problem> {
-        for (name, _) in self.members {
-            let field = name.chars().take(FIELD_NAME_MAX_CHARS).collect::<String>().into();
-            self.errors.push(FieldError { field, message: "is not a field of this request".to_owned() });
+fn check_length<M: Manner>(headers: &HeaderMap) -> Result<(), Problem> {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > M::MAX_BYTES as u64) { Err(too_large::<M>()) } else { Ok(()) }
+}
+
+fn too_large<M: Manner>() -> Problem {
+    Problem::PayloadTooLarge { max_bytes: M::MAX_BYTES }
+}
+
+/// Gathers the body. Most arrive in one piece, which is not copied.
+async fn read<M: Manner>(payload: &mut Payload) -> Result<Bytes, Problem> {
+    let Some(mut body) = next_piece(payload).await? else { return Ok(Bytes::new()) };
+    let mut gathered = BytesMut::new();
+    loop {
+        if gathered.len() + body.len() > M::MAX_BYTES {
+            return Err(too_large::<M>());
         }
-        if let Err(broken) = rules {
-            self.errors.extend(of_rules(broken));
-        }
-        if self.errors.is_empty() {
-            return Ok(());
-        }
-        self.errors.sort_by(|one, other| one.field.cmp(&other.field));
-        self.errors.dedup();
-        self.errors.truncate(ERRORS_MAX);
-        Err(Problem::InvalidRequest(self.errors))
+        let Some(piece) = next_piece(payload).await? else { break };
+        gathered.extend_from_slice(&body);
+        body = piece;
     }
-}
-
-/// What the validator found, in the partner's spelling of the fields.
-fn of_rules(broken: ValidationErrors) -> impl Iterator<Item = FieldError> {
-    broken.into_errors().into_iter().flat_map(|(field, found)| {
-        let errors = match found {
-            ValidationErrorsKind::Field(errors) => errors,
-            ValidationErrorsKind::Struct(_) | ValidationErrorsKind::List(_) => Vec::new(),
-        };
-        let field: Cow<'static, str> = camel_case(&field).into();
-        errors.into_iter().map(move |error| FieldError {
-            field: field.clone(),
-            message: error.message.unwrap_or(error.code).into_owned(),
-        })
-    })
-}
-
-fn camel_case(name: &str) -> String {
-    let mut words = name.split('_');
-    let first = words.next().unwrap_or_default().to_owned();
-    words.fold(first, |name, word| name + &word[..1].to_ascii_uppercase() + &word[1..])
-}
-
-/// What a partner would call the value. It is asked for only when a value is not of its type.
-fn kind(value: &RawValue) -> &'static str {
-    match value.get().as_bytes() {
-        [b'"', ..] => "a string",
-        [b'[', ..] => "an array",
-        [b'{', ..] => "an object",
-        [b't' | b'f', ..] => "a boolean",
-        [b'n', ..] => "null",
-        number if number.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E')) => "a decimal number",
-        _ => "this number",
+    if gathered.is_empty() {
+        return Ok(body);
     }
+    gathered.extend_from_slice(&body);
+    Ok(gathered.freeze())
 }
 
-/// The members of a JSON object in the order they came, repeated names included, values unparsed.
-///
-/// Hand-written because what is derived for a struct takes an array for one, and stops at the first mistake.
-struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
-/// A member's name, borrowed where it holds no escapes.
-#[derive(Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-
-        impl<'de> Visitor<'de> for Object {
-            type Value = Members<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some((Name(name), value)) = map.next_entry()? {
-                    members.push((name, value));
-                }
-                Ok(Members(members))
-            }
-        }
-
-        deserializer.deserialize_map(Object)
-    }
+async fn next_piece(payload: &mut Payload) -> Result<Option<Bytes>, Problem> {
+    let broken = |why| Problem::invalid("body", format!("did not arrive whole: {why}"));
+    payload.next().await.transpose().map_err(broken)
 }
 
 #[cfg(test)]

@@ -1,147 +1,18 @@
-use serde_json::json;
-
 use super::*;
 
-/// Reads `body` as a request of a `name`, a string, and a `count`, an integer, of which rules forbid 7.
-fn read_fields(body: &[u8]) -> Result<(String, u32), Vec<FieldError>> {
-    let read = || -> Result<_, Problem> {
-        let body = JsonBody(Bytes::copy_from_slice(body));
-        let mut fields = body.fields()?;
-        let name = fields.required("name", "a string");
-        let count: Option<u32> = fields.required("count", "an integer");
-        let mut rules = ValidationErrors::new();
-        if count == Some(7) {
-            rules.add("count", validator::ValidationError::new("invalid").with_message("must not be 7".into()));
-        }
-        fields.finish(if rules.is_empty() { Ok(()) } else { Err(rules) })?;
-        Ok((name.expect("checked"), count.expect("checked")))
-    };
-    read().map_err(|problem| match problem {
-        Problem::InvalidRequest(errors) => errors,
-        other => panic!("only fields can be wrong: {other}"),
-    })
-}
-
-#[test]
-fn a_good_body_is_read() {
-    for body in [
-        r#"{"name":"a","count":2}"#,
-        r#"{"count":2,"name":"a"}"#,
-        " \r\n\t{ \"name\" : \"a\" , \"count\" : 2 } \n",
-        r#"{"n\u0061me":"\u0061","count":2}"#,
-    ] {
-        assert_eq!(read_fields(body.as_bytes()), Ok(("a".to_owned(), 2)), "{body}");
+/// What the head of a request with these headers comes to, where a body of this manner is taken.
+fn check<M: Manner>(lines: &[(&'static str, &str)]) -> Result<(), &'static str> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in lines {
+        headers.append(header::HeaderName::from_static(name), HeaderValue::from_str(value).expect("a header value"));
     }
-}
-
-#[test]
-fn what_is_no_object_is_refused_as_a_whole() {
-    let deep = "[".repeat(4_000);
-    let deep_object = "{\"a\":".repeat(800);
-    for (body, wanted) in [
-        (&b""[..], "is empty"),
-        (b" \n", "is empty"),
-        (b"[]", "must be a JSON object"),
-        (br#"["a",2]"#, "must be a JSON object"),
-        (br#"[{"name":"a","count":2}]"#, "must be a JSON object"),
-        (b"\"a\"", "must be a JSON object"),
-        (b"null", "must be a JSON object"),
-        (b"true", "must be a JSON object"),
-        (b"2", "must be a JSON object"),
-        (b"{", "must be JSON"),
-        (b"name=a&count=2", "must be JSON"),
-        (br#"{"name":"a","count":2"#, "must be JSON"),
-        (br#"{"name":"a","count":2}{}"#, "must be JSON"),
-        (br#"{"name":"a","count":2,}"#, "must be JSON"),
-        (br#"{name:"a","count":2}"#, "must be JSON"),
-        (br#"{"name":"a","count":NaN}"#, "must be JSON"),
-        (br#"{"name":"a","count":Infinity}"#, "must be JSON"),
-        (br#"{"name":"a","count":0x2}"#, "must be JSON"),
-        (br#"{"name":"a","count":02}"#, "must be JSON"),
-        (b"{\"name\":\"a\nb\",\"count\":2}", "must be JSON"),
-        (b"{\"name\":\"\xff\",\"count\":2}", "must be JSON"),
-        (b"{\"\xff\":\"a\",\"count\":2}", "must be JSON"),
-        (b"\xef\xbb\xbf{\"name\":\"a\",\"count\":2}", "must be JSON"),
-        (b"\xff\xfe{\0}\0", "must be JSON"),
-        (b"\0", "must be JSON"),
-        (deep.as_bytes(), "must be a JSON object"),
-        (deep_object.as_bytes(), "must be JSON"),
-    ] {
-        let errors = read_fields(body).expect_err("refused");
-        let body = String::from_utf8_lossy(body);
-        assert_eq!((errors.len(), &*errors[0].field), (1, "body"), "{body}");
-        assert!(errors[0].message.contains(wanted), "{body}: {}", errors[0].message);
-    }
-}
-
-#[test]
-fn a_field_of_another_type_is_named() {
-    for (value, wanted) in [
-        (r#""2""#, "must be an integer, not a string"),
-        ("2.0", "must be an integer, not a decimal number"),
-        ("2.5", "must be an integer, not a decimal number"),
-        ("1e2", "must be an integer, not a decimal number"),
-        ("1e999", "must be an integer: number out of range at line 1 column 5"),
-        ("-1", "must be an integer, not this number"),
-        ("4294967296", "must be an integer, not this number"),
-        ("99999999999999999999999999", "must be an integer, not this number"),
-        ("true", "must be an integer, not a boolean"),
-        ("null", "must be an integer, not null"),
-        ("[2]", "must be an integer, not an array"),
-        (r#"{"$gt":0}"#, "must be an integer, not an object"),
-        ("7", "must not be 7"),
-    ] {
-        let errors = read_fields(format!(r#"{{"name":"a","count":{value}}}"#).as_bytes()).expect_err("refused");
-        assert_eq!(errors, [FieldError { field: "count".into(), message: wanted.to_owned() }], "{value}");
-    }
-    let errors = read_fields(br#"{"name":"\ud800","count":2}"#).expect_err("half a surrogate pair is no character");
-    assert!(errors[0].message.starts_with("must be a string: "), "{}", errors[0].message);
-}
-
-#[test]
-fn everything_wrong_is_told_at_once() {
-    let errors = read_fields(br#"{"name":5,"count":7,"cuont":1,"name":"a","_id":{"$ne":1}}"#).expect_err("refused");
-    let said: Vec<_> = errors.iter().map(|error| format!("{} {}", error.field, error.message)).collect();
-    assert_eq!(
-        said,
-        [
-            "_id is not a field of this request",
-            "count must not be 7",
-            "cuont is not a field of this request",
-            "name must be given once",
-        ]
-    );
-    let errors = read_fields(b"{}").expect_err("refused");
-    assert_eq!(
-        json!(errors),
-        json!([
-            { "field": "count", "message": "is required" },
-            { "field": "name", "message": "is required" },
-        ])
-    );
-}
-
-#[test]
-fn the_list_of_mistakes_is_bounded() {
-    let many: Vec<_> = (0..300).map(|number| format!("\"field-{number}\":0")).collect();
-    let errors = read_fields(format!("{{{}}}", many.join(",")).as_bytes()).expect_err("refused");
-    assert_eq!(errors.len(), ERRORS_MAX);
-    let errors = read_fields(format!(r#"{{"name":"a","count":1,"{}":0}}"#, "ü".repeat(1_000)).as_bytes());
-    assert_eq!(errors.expect_err("refused")[0].field.chars().count(), FIELD_NAME_MAX_CHARS);
+    let checked = check_type::<M>(&headers).and_then(|()| check_length::<M>(&headers));
+    checked.map_err(|problem| problem.code())
 }
 
 #[test]
 fn a_body_is_plain_json_of_bounded_length() {
-    let check = |lines: &[(&'static str, &str)]| {
-        let mut headers = HeaderMap::new();
-        for (name, value) in lines {
-            headers.append(
-                header::HeaderName::from_static(name),
-                header::HeaderValue::from_str(value).expect("a header value"),
-            );
-        }
-        check_headers(&headers).map_err(|problem| problem.code())
-    };
+    let check = |lines: &[_]| check::<Small>(lines);
     let json = ("content-type", "application/json");
     for good in ["application/json", "Application/JSON", "application/json; charset=utf-8", "application/json ;a=b"] {
         assert_eq!(check(&[("content-type", good)]), Ok(()), "{good}");
@@ -169,7 +40,26 @@ fn a_body_is_plain_json_of_bounded_length() {
 }
 
 #[test]
-fn rust_names_become_the_contracts() {
-    assert_eq!(camel_case("partner_id"), "partnerId");
-    assert_eq!(camel_case("seats"), "seats");
+fn a_patch_may_call_itself_one_and_a_plan_may_be_long() {
+    let json = ("content-type", "application/json");
+    let patch = ("content-type", "Application/Merge-Patch+JSON; charset=utf-8");
+    assert_eq!((check::<Patch>(&[patch]), check::<Patch>(&[json])), (Ok(()), Ok(())));
+    assert_eq!(check::<Plan>(&[patch]), Err("unsupported-media-type"));
+    assert_eq!(check::<Patch>(&[json, ("content-length", "4097")]), Err("payload-too-large"));
+    assert_eq!(check::<Plan>(&[json, ("content-length", "262144")]), Ok(()));
+    assert_eq!(check::<Plan>(&[json, ("content-length", "262145")]), Err("payload-too-large"));
+}
+
+#[actix_web::test]
+async fn a_body_is_gathered_from_its_pieces() {
+    let gather = async |pieces: &[usize]| {
+        let pieces: Vec<_> = pieces.iter().map(|bytes| Ok(Bytes::from(vec![b'x'; *bytes]))).collect();
+        let stream: actix_web::dev::Payload = Payload::Stream { payload: Box::pin(futures_util::stream::iter(pieces)) };
+        read::<Small>(&mut { stream }).await.map(|body| body.len()).map_err(|problem| problem.code())
+    };
+    assert_eq!(gather(&[]).await, Ok(0));
+    assert_eq!(gather(&[4_096]).await, Ok(4_096));
+    assert_eq!(gather(&[0, 4_000, 0, 95, 1]).await, Ok(4_096));
+    assert_eq!(gather(&[4_097]).await, Err("payload-too-large"));
+    assert_eq!(gather(&[4_000, 96, 1]).await, Err("payload-too-large"));
 }

@@ -1,47 +1,88 @@
-//! The event as dashboards see it.
+//! Events: make, list, look at, amend.
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web::Data};
-use serde::Serialize;
 
-use super::{Desk, Problem, conditions};
-use crate::{domain::Event, service::ServiceError};
+use super::{
+    Desk, Problem,
+    body::{JsonBody, Patch, Plan},
+    conditions,
+    cursor::ListId,
+    event_bodies::{AmendBody, NewEventBody},
+    lists::{self, Page},
+    query::Parameters,
+    shape::{EventBody, SummaryBody, fresh_or, replayed},
+};
+use crate::{
+    domain::EventId,
+    service::{ServiceError, Terms},
+};
 
-/// An event in numbers.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Summary<'a> {
-    event_id: &'a str,
-    name: &'a str,
-    total_seats: u32,
-    available_seats: u32,
-    reservation_count: u32,
-    version: i64,
-}
-
-impl<'a> From<&'a Event> for Summary<'a> {
-    fn from(event: &'a Event) -> Self {
-        Self {
-            event_id: event.id.as_str(),
-            name: event.name.as_str(),
-            total_seats: event.total_seats,
-            available_seats: event.available_seats,
-            reservation_count: event.reservation_count,
-            version: event.version.0,
-        }
+/// `POST /events`: a new event.
+pub(super) async fn create(desk: Data<Desk>, terms: Terms, body: JsonBody<Plan>) -> Result<HttpResponse, Problem> {
+    let new = NewEventBody::parse(&body, desk.seats_per_reservation_max)?;
+    if terms.expected.is_some() {
+        return Err(Problem::invalid("If-Match", "must not be sent: the event has no version yet"));
     }
+
+    let known = new.id.is_some() || terms.key.is_some();
+    let answer = desk.box_office.create_event(new, terms).await.map_err(|error| match error {
+        ServiceError::OutcomeUnknown(None) if !known => Problem::UnkeyedOutcomeUnknown(None),
+        other => other.into(),
+    })?;
+
+    Ok(replayed(HttpResponse::Created(), answer.replayed)
+        .insert_header((header::LOCATION, format!("/events/{}", answer.subject.id)))
+        .insert_header((header::ETAG, conditions::etag(answer.subject.version)))
+        .json(EventBody::from(&*answer.subject)))
 }
 
-/// `GET /reservations`: the configured event, or 304 to a client that has it as it is.
+/// `GET /events`: all events, in the order of their ids.
+pub(super) async fn list(desk: Data<Desk>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let path = "/events";
+    let id = ListId::of(path, &[]);
+    let mut parameters = Parameters::of(&request);
+    let limit = lists::take_limit(&mut parameters);
+    let after = parameters.take("cursor", |cursor| id.event(cursor));
+    let sent = parameters.finish()?;
+
+    let events = desk.box_office.events(after.as_ref(), limit + 1).await?;
+
+    let page = Page::of(events, limit, |last| id.after_event(&last.id));
+    Ok(page.answer(path, &sent, EventBody::from))
+}
+
+/// `GET /events/{eventId}`: the event, or 304 to a client that has it as it is.
+pub(super) async fn show(desk: Data<Desk>, event_id: EventId, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let event = desk.box_office.event(&event_id).await?;
+
+    Ok(fresh_or(&request, event.version, |mut ok| ok.json(EventBody::from(&event.summary()))))
+}
+
+/// `PATCH /events/{eventId}`: other terms. Only at a version that the client has seen: the event may have been amended by
+/// somebody else since.
+pub(super) async fn amend(
+    desk: Data<Desk>,
+    event_id: EventId,
+    terms: Terms,
+    body: JsonBody<Patch>,
+) -> Result<HttpResponse, Problem> {
+    if terms.expected.is_none() {
+        return Err(Problem::PreconditionRequired);
+    }
+    let amend = AmendBody::parse(&body, desk.seats_per_reservation_max)?;
+
+    let answer = desk.box_office.amend_event(&event_id, amend, terms).await?;
+
+    Ok(replayed(HttpResponse::Ok(), answer.replayed)
+        .insert_header((header::ETAG, conditions::etag(answer.subject.version)))
+        .json(EventBody::from(&*answer.subject)))
+}
+
+/// `GET /reservations`: the configured event in numbers, or 304 to a client that has it as it is.
 pub(super) async fn summary(desk: Data<Desk>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let event = desk.box_office.event(&desk.event_id).await.map_err(of_configured_event)?;
 
-    let fresh = conditions::is_fresh(request.headers(), event.version);
-    let mut response = if fresh { HttpResponse::NotModified() } else { HttpResponse::Ok() };
-    response
-        .insert_header((header::ETAG, conditions::etag(event.version)))
-        // Keep it, but never use it unasked: the next sale makes it old.
-        .insert_header((header::CACHE_CONTROL, "no-cache"));
-    if fresh { Ok(response.finish()) } else { Ok(response.json(Summary::from(&event))) }
+    Ok(fresh_or(&request, event.version, |mut ok| ok.json(SummaryBody::from(&event.summary()))))
 }
 
 /// The problem behind `error` on a path that serves the configured event: that one is never unknown, only not made yet.

@@ -1,6 +1,8 @@
 //! The HTTP face: it parses requests into values that cannot be wrong, asks the box office, and shapes the answers.
 //!
-//! [`routes`] is the whole contract at a glance. Every error leaves as a [`Problem`].
+//! [`routes`] is the whole contract at a glance. The handlers are in `reservations`, `events`, `seats`, `lists` and `health`;
+//! what comes in is parsed by `path`, `query`, `terms`, `body` and `fields`, what goes out is shaped by `shape`. Every error
+//! leaves as a [`Problem`].
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,13 +14,23 @@ use actix_web::{
 
 mod body;
 mod conditions;
+mod cursor;
+mod event_bodies;
 mod events;
+mod fields;
 mod headers;
 mod health;
+mod lists;
+mod mistakes;
+mod path;
 mod problem;
+mod query;
 mod reservations;
+mod seats;
 mod server;
+mod shape;
 mod terms;
+mod time;
 mod trace;
 mod unread;
 
@@ -41,6 +53,8 @@ pub struct Desk {
     pub event_id: EventId,
     /// The most seats that one reservation may take.
     pub seats_per_reservation_max: u32,
+    /// The longest that a reservation may hold its seats, in seconds.
+    pub hold_seconds_max: u32,
     /// How long a request's body may take to arrive.
     pub body_timeout: Duration,
     /// Whether the process wants work.
@@ -57,10 +71,26 @@ pub fn routes(desk: Data<Desk>) -> impl FnOnce(&mut ServiceConfig) {
                     .route(web::post().to(reservations::reserve)),
             )
             .service(
-                at("/reservations/{id}", "GET, HEAD, DELETE")
+                at("/reservations/{reservation_id}", "GET, HEAD, DELETE")
                     .route(read().to(reservations::show))
                     .route(web::delete().to(reservations::cancel)),
             )
+            .service(at("/reservations/{reservation_id}/confirm", "POST").route(web::post().to(reservations::confirm)))
+            .service(
+                at("/events", "GET, HEAD, POST").route(read().to(events::list)).route(web::post().to(events::create)),
+            )
+            .service(
+                at("/events/{event_id}", "GET, HEAD, PATCH")
+                    .route(read().to(events::show))
+                    .route(web::patch().to(events::amend)),
+            )
+            .service(
+                at("/events/{event_id}/reservations", "GET, HEAD, POST")
+                    .route(read().to(lists::of_event))
+                    .route(web::post().to(reservations::reserve_at_event)),
+            )
+            .service(at("/events/{event_id}/seats", "GET, HEAD").route(read().to(seats::show)))
+            .service(at("/partners/{partner_id}/reservations", "GET, HEAD").route(read().to(lists::of_partner)))
             .service(at("/health", "GET, HEAD").route(read().to(health::live)))
             .service(at("/livez", "GET, HEAD").route(read().to(health::live)))
             .service(at("/readyz", "GET, HEAD").route(read().to(health::ready)))

@@ -1,7 +1,7 @@
 //! Every error that leaves the house, as an RFC 9457 problem.
 //!
 //! [`Problem`] says what happened, [`Problem::document`] is the one place that turns it into a status and words for the
-//! partner, and the [`Kind`]s below it are all the codes there are.
+//! partner, with [`refusal()`] for the rules of the sale, and [`kinds`] are all the codes there are.
 
 use std::{borrow::Cow, fmt};
 
@@ -11,9 +11,18 @@ use actix_web::{
 };
 use serde::Serialize;
 
-use crate::{
-    domain::{Rejection, ReservationId, Version},
-    service::ServiceError,
+use crate::{domain::ReservationId, service::ServiceError};
+
+mod kinds;
+mod refusal;
+
+use self::{
+    kinds::{
+        Document, EVENT_EXISTS, INSUFFICIENT_SEATS, INTERNAL, METHOD_NOT_ALLOWED, NOT_FOUND, OUTCOME_UNKNOWN,
+        OVERLOADED, PAYLOAD_TOO_LARGE, PRECONDITION_REQUIRED, REQUEST_TIMEOUT, STORE_UNAVAILABLE,
+        UNSUPPORTED_MEDIA_TYPE, VERSION_CONFLICT,
+    },
+    refusal::{invalid, refusal},
 };
 
 /// Seconds in `Retry-After`: the shortest wait that the header can name. Whatever is worth a retry here is over in
@@ -29,6 +38,10 @@ pub enum Problem {
     UnknownPath,
     /// The path's id can name no reservation.
     UnknownReservation,
+    /// The path's id can name no event.
+    UnknownEvent,
+    /// The event's seats have no names.
+    NoSeatMap,
     /// The path exists, but not with this method; `allow` lists those it takes.
     MethodNotAllowed {
         /// The value of the `Allow` header.
@@ -43,12 +56,22 @@ pub enum Problem {
     },
     /// The body is not JSON, or comes compressed.
     UnsupportedMediaType,
+    /// The write is only done with an `If-Match`.
+    PreconditionRequired,
+    /// More seats than the event has were asked for, by somebody who would have waited for them.
+    MoreThanAllSeats {
+        /// How many were asked for.
+        requested: u32,
+        /// How many are free.
+        available: u32,
+    },
     /// The server is about to stop.
     Draining,
     /// The configured event is not in the store yet.
     EventNotOpen,
-    /// As [`ServiceError::OutcomeUnknown`], for a reservation asked for without a key: sent again, it would book again.
-    UnkeyedOutcomeUnknown(ReservationId),
+    /// As [`ServiceError::OutcomeUnknown`], for a reservation or an event asked for without a key: sent again, it would be
+    /// made again.
+    UnkeyedOutcomeUnknown(Option<ReservationId>),
     /// The service did not fulfil it.
     Service(ServiceError),
 }
@@ -82,9 +105,11 @@ impl Problem {
     /// The one table from what happened to what the partner is told.
     fn document(&self) -> Document<'_> {
         match self {
-            Self::InvalidRequest(errors) => Document { errors, ..INVALID_REQUEST.saying(in_one_line(errors)) },
+            Self::InvalidRequest(errors) => invalid(errors.into()),
             Self::UnknownPath => NOT_FOUND.saying("There is nothing at this path."),
             Self::UnknownReservation => NOT_FOUND.saying("There is no reservation with this id."),
+            Self::UnknownEvent => NOT_FOUND.saying("There is no event with this id."),
+            Self::NoSeatMap => NOT_FOUND.saying("The event has no seat map: its seats have no names, only a number."),
             Self::MethodNotAllowed { allow } => METHOD_NOT_ALLOWED.saying(format!("This path takes {allow}.")),
             Self::RequestTimeout => REQUEST_TIMEOUT.saying("The body did not arrive in time. Nothing was changed."),
             Self::PayloadTooLarge { max_bytes } => {
@@ -92,38 +117,30 @@ impl Problem {
             }
             Self::UnsupportedMediaType => UNSUPPORTED_MEDIA_TYPE
                 .saying("Send the body uncompressed, with the header Content-Type: application/json."),
+            Self::PreconditionRequired => PRECONDITION_REQUIRED.saying(
+                "Send If-Match with the ETag of the event as you have seen it, so that nobody's change is lost. Nothing was \
+                 changed.",
+            ),
+            Self::MoreThanAllSeats { requested, available } => Document {
+                available_seats: Some(*available),
+                ..INSUFFICIENT_SEATS.saying(format!(
+                    "Seats asked for: {requested}, which is more than the event has, so that nobody could wait for them. \
+                     Nothing was changed."
+                ))
+            },
             Self::Draining => OVERLOADED.saying("This server is about to stop. Ask another one, or again."),
             Self::EventNotOpen => STORE_UNAVAILABLE.saying("The event is not open yet. Nothing was changed."),
             Self::UnkeyedOutcomeUnknown(id) => Document {
                 retryable: false,
-                reservation_id: Some(id),
+                reservation_id: id.as_ref(),
                 ..OUTCOME_UNKNOWN.saying(
-                    "The reservation may have been made, or may yet be. GET it by its id; do not send this again without \
-                     looking, since without an Idempotency-Key that would book again.",
+                    "It may have been made, or may yet be. Look for it with GET; do not send this again without looking, \
+                     since without an Idempotency-Key that would make another one.",
                 )
             },
-            Self::Service(ServiceError::Rejected(rejection)) => match rejection {
-                Rejection::InsufficientSeats { requested, available, .. } => Document {
-                    available_seats: Some(*available),
-                    ..INSUFFICIENT_SEATS
-                        .saying(format!("Seats asked for: {requested}; available: {available}. Nothing was changed."))
-                },
-                Rejection::UnknownReservation(id) => {
-                    NOT_FOUND.saying(format!("There is no reservation {id}, or it is cancelled already."))
-                }
-                Rejection::PreconditionFailed { current } => Document {
-                    current_version: Some(*current),
-                    ..PRECONDITION_FAILED.saying(format!(
-                        "The event is at version {current}, which If-Match does not name. Nothing was changed."
-                    ))
-                },
-                Rejection::KeyReused => KEY_REUSED.saying(
-                    "This Idempotency-Key was used for another request. Use a new key for a new request, and the same \
-                     request for a retry.",
-                ),
-                other => INVALID_REQUEST.saying(other.to_string()),
-            },
-            Self::Service(ServiceError::EventExists(id)) => INVALID_REQUEST.saying(id.to_string()),
+            Self::Service(ServiceError::Rejected(rejection)) => refusal(rejection),
+            Self::Service(ServiceError::EventExists(id)) => EVENT_EXISTS
+                .saying(format!("There is an event {id} already. GET /events/{id} shows it; PATCH it, or use another id.")),
             Self::Service(ServiceError::UnknownEvent(id)) => NOT_FOUND.saying(format!("There is no event {id}.")),
             Self::Service(ServiceError::VersionConflict) => VERSION_CONFLICT
                 .saying("Other servers changed the event first, at every try. Nothing was changed. Send it again."),
@@ -136,8 +153,8 @@ impl Problem {
             Self::Service(ServiceError::OutcomeUnknown(id)) => Document {
                 reservation_id: id.as_ref(),
                 ..OUTCOME_UNKNOWN.saying(
-                    "The change may have been made, or may yet be. GET the reservation by its id, or send the same \
-                     request again with the same Idempotency-Key.",
+                    "The change may have been made, or may yet be. Look with GET, or send the same request again with the \
+                     same Idempotency-Key.",
                 )
             },
             Self::Service(ServiceError::Internal(_)) => {
@@ -145,101 +162,6 @@ impl Problem {
             }
         }
     }
-}
-
-/// One entry of the vocabulary: what a code means, whatever the case.
-struct Kind {
-    status: StatusCode,
-    code: &'static str,
-    title: &'static str,
-    retryable: bool,
-}
-
-impl Kind {
-    const fn new(status: StatusCode, code: &'static str, title: &'static str) -> Self {
-        Self { status, code, title, retryable: false }
-    }
-
-    /// Worth sending again as it is; the answer carries `Retry-After`.
-    const fn retryable(self) -> Self {
-        Self { retryable: true, ..self }
-    }
-
-    fn saying<'a>(&'static self, detail: impl Into<Cow<'static, str>>) -> Document<'a> {
-        Document {
-            kind: self,
-            detail: detail.into(),
-            retryable: self.retryable,
-            errors: &[],
-            current_version: None,
-            available_seats: None,
-            reservation_id: None,
-        }
-    }
-}
-
-static INVALID_REQUEST: Kind = Kind::new(StatusCode::BAD_REQUEST, "invalid-request", "The request is not valid");
-static NOT_FOUND: Kind = Kind::new(StatusCode::NOT_FOUND, "not-found", "Not found");
-static METHOD_NOT_ALLOWED: Kind =
-    Kind::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "The method is not allowed here");
-static REQUEST_TIMEOUT: Kind =
-    Kind::new(StatusCode::REQUEST_TIMEOUT, "request-timeout", "The request took too long to arrive").retryable();
-static INSUFFICIENT_SEATS: Kind = Kind::new(StatusCode::CONFLICT, "insufficient-seats", "Not enough seats");
-static VERSION_CONFLICT: Kind =
-    Kind::new(StatusCode::CONFLICT, "version-conflict", "Others changed the event first").retryable();
-static PRECONDITION_FAILED: Kind =
-    Kind::new(StatusCode::PRECONDITION_FAILED, "precondition-failed", "The event has moved on");
-static PAYLOAD_TOO_LARGE: Kind = Kind::new(StatusCode::PAYLOAD_TOO_LARGE, "payload-too-large", "The body is too large");
-static UNSUPPORTED_MEDIA_TYPE: Kind =
-    Kind::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body is not plain JSON");
-static KEY_REUSED: Kind = Kind::new(
-    StatusCode::UNPROCESSABLE_ENTITY,
-    "idempotency-key-reused",
-    "The Idempotency-Key belongs to another request",
-);
-static OVERLOADED: Kind = Kind::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Too busy").retryable();
-static STORE_UNAVAILABLE: Kind =
-    Kind::new(StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", "The store is out of reach").retryable();
-static OUTCOME_UNKNOWN: Kind =
-    Kind::new(StatusCode::SERVICE_UNAVAILABLE, "outcome-unknown", "Whether it was done is not known").retryable();
-static INTERNAL: Kind = Kind::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error");
-
-/// The body of a problem.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Document<'a> {
-    #[serde(flatten)]
-    kind: &'static Kind,
-    detail: Cow<'static, str>,
-    retryable: bool,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    errors: &'a [FieldError],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    current_version: Option<Version>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    available_seats: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reservation_id: Option<&'a ReservationId>,
-}
-
-impl Serialize for Kind {
-    /// The problem's type is a URN, not a URL: it promises no page, and it stays the same behind whatever host, scheme
-    /// and path prefix a deployment has (RFC 9457 section 3.1.1 warns of relative references).
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        use serde::ser::SerializeMap as _;
-
-        let mut map = serializer.serialize_map(Some(4))?;
-        map.serialize_entry("type", &format_args!("urn:ticketboss:problem:{}", self.code))?;
-        map.serialize_entry("title", self.title)?;
-        map.serialize_entry("status", &self.status.as_u16())?;
-        map.serialize_entry("code", self.code)?;
-        map.end()
-    }
-}
-
-fn in_one_line(errors: &[FieldError]) -> String {
-    let all: Vec<_> = errors.iter().map(|error| format!("{} {}", error.field, error.message)).collect();
-    format!("{}.", all.join("; "))
 }
 
 /// What the log says; the partner's copy is [`Problem::document`].

@@ -1,50 +1,68 @@
-//! A partner's reservations: make, look at, cancel.
+//! A partner's reservations: make, look at, confirm, cancel.
 
-use std::future::{Ready, ready};
+use std::{collections::HashSet, sync::Arc};
 
-use actix_web::{FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder, dev::Payload, http::header, web::Data};
-use jiff::Timestamp;
-use serde::{Serialize, Serializer};
+use actix_web::{HttpResponse, http::header, web::Data};
 use validator::{Validate, ValidateArgs as _, ValidationError};
 
-use super::{Desk, Problem, body::JsonBody, events::of_configured_event, headers::IDEMPOTENT_REPLAYED};
+use super::{
+    Desk, Problem,
+    body::{JsonBody, Nothing},
+    events::of_configured_event,
+    fields::{list, text, value},
+    shape::{ReservationBody, replayed},
+};
 use crate::{
-    domain::{InvalidValue, PartnerId, Reservation, ReservationId, SeatCount, Status},
-    service::{SeatRequest, ServiceError, Terms},
+    domain::{EventId, HoldSeconds, InvalidValue, PartnerId, Rejection, Reservation, ReservationId, SeatCount, SeatId},
+    service::{Answer, SeatRequest, ServiceError, Terms},
 };
 
-/// The body of `POST /reservations`. A field that is absent or of another type is `None`, and is complained of elsewhere.
+/// The body of a request for seats. A field that is absent or cannot be read is `None`, and is complained of elsewhere.
 #[derive(Debug, Validate)]
-#[validate(context = "SeatsMax")]
+#[validate(context = "Limits")]
 struct ReserveBody {
-    #[validate(custom(function = "check_partner_id"))]
-    partner_id: Option<String>,
+    partner_id: Option<PartnerId>,
     #[validate(custom(function = "check_seats", use_context))]
     seats: Option<u32>,
+    #[validate(custom(function = "check_seat_ids", use_context))]
+    seat_ids: Option<Vec<SeatId>>,
+    waitlist: Option<bool>,
+    #[validate(custom(function = "check_hold_seconds", use_context))]
+    hold_seconds: Option<u32>,
 }
 
-/// The most seats that one reservation may take.
-struct SeatsMax(u32);
+/// How much one reservation may take.
+struct Limits {
+    seats_max: u32,
+    hold_seconds_max: u32,
+}
 
 /// `POST /reservations`: seats of the configured event.
 pub(super) async fn reserve(desk: Data<Desk>, terms: Terms, body: JsonBody) -> Result<HttpResponse, Problem> {
-    let (partner_id, seats) = ReserveBody::parse(&body, desk.seats_per_reservation_max)?;
-    let request = SeatRequest { partner_id, seats, seat_ids: std::sync::Arc::default(), waitlist: false, hold: None };
+    let request = ReserveBody::parse(&body, &Limits::of(&desk))?;
 
-    let keyed = terms.key.is_some();
-    let answer = desk.box_office.reserve(&desk.event_id, request, terms).await.map_err(|error| match error {
-        ServiceError::OutcomeUnknown(Some(id)) if !keyed => Problem::UnkeyedOutcomeUnknown(id),
-        other => of_configured_event(other),
-    })?;
+    let answer = ask_for_seats(&desk, &desk.event_id, request, terms, of_configured_event).await?;
 
-    Ok(replayed(HttpResponse::Created(), answer.replayed)
-        .insert_header((header::LOCATION, format!("/reservations/{}", answer.subject.id)))
-        .json(ReservationBody::from(&*answer.subject)))
+    Ok(made(&answer))
+}
+
+/// `POST /events/{eventId}/reservations`: seats of that event.
+pub(super) async fn reserve_at_event(
+    desk: Data<Desk>,
+    event_id: EventId,
+    terms: Terms,
+    body: JsonBody,
+) -> Result<HttpResponse, Problem> {
+    let request = ReserveBody::parse(&body, &Limits::of(&desk))?;
+
+    let answer = ask_for_seats(&desk, &event_id, request, terms, Problem::from).await?;
+
+    Ok(made(&answer))
 }
 
 /// `GET /reservations/{id}`: the reservation as it stands, cancelled ones too.
 pub(super) async fn show(desk: Data<Desk>, id: ReservationId) -> Result<HttpResponse, Problem> {
-    let reservation = desk.box_office.reservation(&id).await.map_err(|error| match error {
+    let standing = desk.box_office.reservation(&id).await.map_err(|error| match error {
         // The service's word for it speaks of cancelling.
         ServiceError::Rejected(_) | ServiceError::UnknownEvent(_) => Problem::UnknownReservation,
         other => other.into(),
@@ -52,95 +70,135 @@ pub(super) async fn show(desk: Data<Desk>, id: ReservationId) -> Result<HttpResp
 
     Ok(HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "no-cache"))
-        .json(ReservationBody::from(&*reservation.reservation)))
+        .json(ReservationBody::new(&standing.reservation, standing.waitlist_position)))
 }
 
-/// `DELETE /reservations/{id}`: its seats go back to the event.
+/// `POST /reservations/{id}/confirm`: the seats of a hold are kept for good. One that is confirmed already stays so.
+pub(super) async fn confirm(
+    desk: Data<Desk>,
+    id: ReservationId,
+    terms: Terms,
+    body: JsonBody<Nothing>,
+) -> Result<HttpResponse, Problem> {
+    if !body.is_empty() {
+        body.fields()?.finish(Ok(()))?;
+    }
+
+    let answer = desk.box_office.confirm(&id, terms).await?;
+
+    Ok(replayed(HttpResponse::Ok(), answer.replayed).json(ReservationBody::of_write(&answer.subject)))
+}
+
+/// `DELETE /reservations/{id}`: its seats, or its place on the waitlist, go to others.
 pub(super) async fn cancel(desk: Data<Desk>, id: ReservationId, terms: Terms) -> Result<HttpResponse, Problem> {
     let answer = desk.box_office.cancel(&id, terms).await?;
 
     Ok(replayed(HttpResponse::NoContent(), answer.replayed).finish())
 }
 
-impl ReserveBody {
-    fn parse(body: &JsonBody, seats_max: u32) -> Result<(PartnerId, SeatCount), Problem> {
-        let mut fields = body.fields()?;
-        let given = Self {
-            partner_id: fields.required("partnerId", "a string of 1 to 64 characters"),
-            seats: fields.required("seats", format_args!("an integer from 1 to {seats_max}")),
-        };
-        fields.finish(given.validate_with_args(&SeatsMax(seats_max)))?;
+/// Asks, and says of a refusal what this request in particular can do about it.
+async fn ask_for_seats(
+    desk: &Desk,
+    event_id: &EventId,
+    request: SeatRequest,
+    terms: Terms,
+    otherwise: impl FnOnce(ServiceError) -> Problem,
+) -> Result<Answer<Arc<Reservation>>, Problem> {
+    let (keyed, named, waitlist) = (terms.key.is_some(), !request.seat_ids.is_empty(), request.waitlist);
+    desk.box_office.reserve(event_id, request, terms).await.map_err(|error| match error {
+        ServiceError::OutcomeUnknown(Some(id)) if !keyed => Problem::UnkeyedOutcomeUnknown(Some(id)),
+        ServiceError::Rejected(Rejection::TooManySeats { max }) if named => {
+            Problem::invalid("seatIds", format!("must name at most {max} seats of this event"))
+        }
+        // Who would have waited and may not is told why: more than all seats never come free.
+        ServiceError::Rejected(Rejection::InsufficientSeats { requested, available, .. }) if waitlist => {
+            Problem::MoreThanAllSeats { requested, available }
+        }
+        other => otherwise(other),
+    })
+}
 
-        let partner_id = PartnerId::parse(&given.partner_id.unwrap_or_default())
-            .map_err(|why| Problem::invalid("partnerId", why.to_string()))?;
-        let seats = SeatCount::parse(given.seats.unwrap_or_default(), seats_max)
-            .map_err(|why| Problem::invalid("seats", why.to_string()))?;
-        Ok((partner_id, seats))
+fn made(answer: &Answer<Arc<Reservation>>) -> HttpResponse {
+    replayed(HttpResponse::Created(), answer.replayed)
+        .insert_header((header::LOCATION, format!("/reservations/{}", answer.subject.id)))
+        .json(ReservationBody::of_write(&answer.subject))
+}
+
+impl ReserveBody {
+    fn parse(body: &JsonBody, limits: &Limits) -> Result<SeatRequest, Problem> {
+        let Limits { seats_max, hold_seconds_max } = *limits;
+        let seat_ids_max = usize::try_from(seats_max).unwrap_or(usize::MAX);
+        let mut fields = body.fields()?;
+        fields.exactly_one("seats", "seatIds");
+        let given = Self {
+            partner_id: fields.required("partnerId", text("a string of 1 to 64 characters", PartnerId::parse)),
+            seats: fields.optional("seats", value(format_args!("an integer from 1 to {seats_max}"))),
+            seat_ids: fields.optional(
+                "seatIds",
+                list(
+                    r#"an array of seats, as in ["A7", "A8"]"#,
+                    seat_ids_max,
+                    text(r#"a seat, as in "A7""#, SeatId::parse),
+                ),
+            ),
+            waitlist: fields.optional("waitlist", value("true or false")),
+            hold_seconds: fields
+                .optional("holdSeconds", value(format_args!("an integer from 1 to {hold_seconds_max}"))),
+        };
+        if given.waitlist == Some(true) && given.seat_ids.is_some() {
+            fields.refuse("waitlist", "must not be true together with seatIds: named seats are not waited for");
+        }
+        fields.finish(given.validate_with_args(limits))?;
+        given.into_request(limits)
+    }
+
+    /// The request, of fields that were checked.
+    fn into_request(self, limits: &Limits) -> Result<SeatRequest, Problem> {
+        let named = self.seat_ids.unwrap_or_default();
+        let count = u32::try_from(named.len()).ok().filter(|count| *count > 0).or(self.seats).unwrap_or_default();
+        let refused = |field| move |why: InvalidValue| Problem::invalid(field, why.0);
+        let hold = self.hold_seconds.map(|seconds| HoldSeconds::parse(seconds, limits.hold_seconds_max));
+        Ok(SeatRequest {
+            partner_id: self.partner_id.ok_or_else(|| Problem::invalid("partnerId", "is required"))?,
+            seats: SeatCount::parse(count, limits.seats_max).map_err(refused("seats"))?,
+            seat_ids: named.into(),
+            waitlist: self.waitlist.unwrap_or_default(),
+            hold: hold.transpose().map_err(refused("holdSeconds"))?,
+        })
+    }
+}
+
+impl Limits {
+    fn of(desk: &Desk) -> Self {
+        Self { seats_max: desk.seats_per_reservation_max, hold_seconds_max: desk.hold_seconds_max }
     }
 }
 
 // The rules are the domain's; the validator applies them to all fields before the first is refused.
 
-fn check_partner_id(text: &str) -> Result<(), ValidationError> {
-    PartnerId::parse(text).map(drop).map_err(broken_rule)
+fn check_seats(seats: u32, limits: &Limits) -> Result<(), ValidationError> {
+    SeatCount::parse(seats, limits.seats_max).map(drop).map_err(broken_rule)
 }
 
-fn check_seats(seats: u32, max: &SeatsMax) -> Result<(), ValidationError> {
-    SeatCount::parse(seats, max.0).map(drop).map_err(broken_rule)
+fn check_hold_seconds(seconds: u32, limits: &Limits) -> Result<(), ValidationError> {
+    HoldSeconds::parse(seconds, limits.hold_seconds_max).map(drop).map_err(broken_rule)
+}
+
+fn check_seat_ids(seats: &[SeatId], limits: &Limits) -> Result<(), ValidationError> {
+    let mut seen = HashSet::new();
+    if seats.is_empty() {
+        return Err(broken_rule(InvalidValue(format!("must name 1 to {} seats", limits.seats_max))));
+    }
+    match seats.iter().find(|seat| !seen.insert(**seat)) {
+        Some(twice) => Err(broken_rule(InvalidValue(format!("must name each seat once, and names {twice} twice")))),
+        None => Ok(()),
+    }
 }
 
 fn broken_rule(why: InvalidValue) -> ValidationError {
     ValidationError::new("invalid").with_message(why.0.into())
 }
 
-impl FromRequest for ReservationId {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
-
-    /// The id in the path. Any spelling but the canonical one names no reservation.
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let id = request.match_info().get("id").and_then(Self::parse);
-        ready(id.ok_or(Problem::UnknownReservation))
-    }
-}
-
-/// A reservation as partners see it.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ReservationBody<'a> {
-    reservation_id: &'a ReservationId,
-    event_id: &'a str,
-    partner_id: &'a str,
-    seats: u32,
-    status: Status,
-    version: i64,
-    #[serde(serialize_with = "in_milliseconds")]
-    created_at: Timestamp,
-}
-
-impl<'a> From<&'a Reservation> for ReservationBody<'a> {
-    fn from(reservation: &'a Reservation) -> Self {
-        Self {
-            reservation_id: &reservation.id,
-            event_id: reservation.id.event_id.as_str(),
-            partner_id: reservation.partner_id.as_str(),
-            seats: reservation.seats.get(),
-            status: reservation.status,
-            version: reservation.version.0,
-            created_at: reservation.created_at,
-        }
-    }
-}
-
-/// RFC 3339 with always three digits after the second, so that times also sort as text.
-fn in_milliseconds<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&format_args!("{at:.3}"))
-}
-
-/// Marks the answer to a request that was answered before.
-fn replayed(mut response: HttpResponseBuilder, replayed: bool) -> HttpResponseBuilder {
-    if replayed {
-        response.insert_header((IDEMPOTENT_REPLAYED.clone(), "true"));
-    }
-    response
-}
+#[cfg(test)]
+#[path = "reservations_tests.rs"]
+mod tests;

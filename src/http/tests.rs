@@ -2,6 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
+use super::{Desk, Readiness, Trace, bind, routes, serve};
+use crate::{
+    domain::EventId,
+    service::{BoxOffice, Limits},
+};
+
+mod away;
+
 use actix_web::{
     App,
     dev::ServiceResponse,
@@ -9,63 +17,16 @@ use actix_web::{
     test::{self, TestRequest},
     web::Data,
 };
-use async_trait::async_trait;
-use jiff::Timestamp;
+use away::Away;
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
-    time::{Instant, timeout},
-};
-use uuid::Uuid;
-
-use super::{Desk, Readiness, Trace, bind, routes, serve};
-use crate::{
-    domain::{Decision, Event, EventId, Facts, Head, Reservation, ReservationId},
-    service::{BoxOffice, Limits},
-    store::{Base, CommitError, Creation, EventStore, FactsError, Snapshot, StoreError},
+    time::timeout,
 };
 
 const ID: &str = "/reservations/show.0198a3b2-7c1d-7def-8123-456789abcdef";
-
-/// A store that nobody can reach.
-struct Away;
-
-fn away<T, E: From<StoreError>>() -> Result<T, E> {
-    Err(StoreError::Unavailable("away".to_owned()).into())
-}
-
-#[async_trait]
-impl EventStore for Away {
-    async fn create(&self, _: &Event, _: Head, _: Instant) -> Result<Creation, StoreError> {
-        away()
-    }
-    async fn load(&self, _: &EventId, _: Instant) -> Result<Option<Snapshot>, StoreError> {
-        away()
-    }
-    async fn facts(&self, _: &Snapshot, _: &[Uuid], _: Instant) -> Result<Facts, FactsError> {
-        away()
-    }
-    async fn commit(&self, _: &Snapshot, _: &Decision, _: Head, _: Instant) -> Result<Snapshot, CommitError> {
-        away()
-    }
-    async fn prove(&self, _: &EventId, _: Base, _: Instant) -> Result<bool, StoreError> {
-        away()
-    }
-    async fn event(&self, _: &EventId, _: Instant) -> Result<Option<Event>, StoreError> {
-        away()
-    }
-    async fn reservation(&self, _: &ReservationId, _: Instant) -> Result<Option<Arc<Reservation>>, StoreError> {
-        away()
-    }
-    fn now(&self) -> Timestamp {
-        Timestamp::UNIX_EPOCH
-    }
-    async fn ready(&self, _: Instant) -> Result<(), StoreError> {
-        away()
-    }
-    async fn close(&self, _: Instant) {}
-}
+const CONFIRM: &str = "/reservations/show.0198a3b2-7c1d-7def-8123-456789abcdef/confirm";
 
 fn desk() -> Desk {
     let limits = Limits {
@@ -78,6 +39,7 @@ fn desk() -> Desk {
         box_office: BoxOffice::new(Arc::new(Away), limits),
         event_id: EventId::parse("show").expect("a good id"),
         seats_per_reservation_max: 10,
+        hold_seconds_max: 900,
         body_timeout: Duration::from_secs(5),
         readiness: Arc::new(Readiness::default()),
     }
@@ -184,11 +146,17 @@ async fn other_methods_are_told_which_are_taken() {
     for (path, allow) in [
         ("/reservations", "GET, HEAD, POST"),
         (ID, "GET, HEAD, DELETE"),
+        (CONFIRM, "POST"),
+        ("/events", "GET, HEAD, POST"),
+        ("/events/show", "GET, HEAD, PATCH"),
+        ("/events/show/reservations", "GET, HEAD, POST"),
+        ("/events/show/seats", "GET, HEAD"),
+        ("/partners/acme/reservations", "GET, HEAD"),
         ("/health", "GET, HEAD"),
         ("/livez", "GET, HEAD"),
         ("/readyz", "GET, HEAD"),
     ] {
-        for method in ["PUT", "PATCH", "OPTIONS", "TRACE", "QUERY", "POST", "DELETE"] {
+        for method in ["GET", "PUT", "PATCH", "OPTIONS", "TRACE", "QUERY", "POST", "DELETE"] {
             if allow.contains(method) {
                 continue;
             }
@@ -243,12 +211,55 @@ async fn every_wrong_field_is_named_at_once() {
 
 #[actix_web::test]
 async fn without_its_store_every_question_gets_a_503_in_time() {
-    let reserve = post().insert_header(header::ContentType::json()).set_payload(r#"{"partnerId":"a","seats":1}"#);
-    for request in
-        [TestRequest::get().uri("/reservations"), TestRequest::get().uri(ID), TestRequest::delete().uri(ID), reserve]
-    {
+    let with = |request: TestRequest, body: &'static str| {
+        request.insert_header(header::ContentType::json()).insert_header(("If-Match", "*")).set_payload(body)
+    };
+    let new_event = TestRequest::post().uri("/events").insert_header(header::ContentType::json());
+    for request in [
+        TestRequest::get().uri("/reservations"),
+        with(post(), r#"{"partnerId":"a","seats":1}"#),
+        TestRequest::get().uri(ID),
+        TestRequest::delete().uri(ID),
+        TestRequest::post().uri(CONFIRM),
+        TestRequest::get().uri("/events"),
+        new_event.set_payload(r#"{"name":"A","totalSeats":1}"#),
+        TestRequest::get().uri("/events/show"),
+        with(TestRequest::patch().uri("/events/show"), r#"{"sales":"open"}"#),
+        TestRequest::get().uri("/events/show/reservations"),
+        with(TestRequest::post().uri("/events/show/reservations"), r#"{"partnerId":"a","seats":1}"#),
+        TestRequest::get().uri("/events/show/seats"),
+        TestRequest::get().uri("/partners/a/reservations"),
+    ] {
         assert_eq!(problem(request, 503).await, "store-unavailable");
     }
+}
+
+#[actix_web::test]
+async fn other_spellings_of_an_event_name_none() {
+    for id in ["x.y", "Show", "a%20b", "%2e%2e", "..%2Fhealth", "%ff", "%", "show%2Fseats", &"x".repeat(65)] {
+        for rest in ["", "/seats", "/reservations"] {
+            let path = format!("/events/{id}{rest}");
+            assert_eq!(problem(TestRequest::get().uri(&path), 404).await, "not-found", "{path}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn a_partner_in_the_path_is_any_text_that_a_partner_can_be() {
+    for good in ["a%2Fb", "%C3%BC", "..", "%2e%2e", "100%25", "%252F", "a+b", "$where"] {
+        let path = format!("/partners/{good}/reservations");
+        assert_eq!(problem(TestRequest::get().uri(&path), 503).await, "store-unavailable", "{path}");
+    }
+    for bad in ["%20", "%00", "%ff", "%C3", "%", "%zz", &"x".repeat(65)] {
+        let path = format!("/partners/{bad}/reservations");
+        assert_eq!(problem(TestRequest::get().uri(&path), 400).await, "invalid-request", "{path}");
+    }
+}
+
+#[actix_web::test]
+async fn an_event_is_not_amended_blindly() {
+    let amend = TestRequest::patch().uri("/events/show").insert_header(header::ContentType::json());
+    assert_eq!(problem(amend.set_payload(r#"{"sales":"open"}"#), 428).await, "precondition-required");
 }
 
 #[tokio::test]

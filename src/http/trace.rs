@@ -114,7 +114,7 @@ where
     }
 }
 
-/// The one line of the access log. The query is left out: nothing here takes one, so whatever is in it is a mistake.
+/// The one line of the access log. The query is left out: it is long, and filters tell more of partners than of the service.
 fn log_access(response: &ServiceResponse, id: &RequestId, started: Instant) {
     log::debug!(
         method = response.request().method().as_str(),

@@ -119,6 +119,33 @@ impl Client {
         self.get("/readyz").await
     }
 
+    /// `POST` of a JSON body to any path.
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.post_with(path, body, &[]).await
+    }
+
+    /// `POST` of a JSON body to any path, with headers such as [`key`] and [`if_match`].
+    pub(crate) async fn post_with(&self, path: &str, body: &Value, headers: &[Header]) -> Answer {
+        let json = [("content-type", "application/json".to_owned())];
+        self.send(Method::POST, path, &[&json, headers].concat(), body.to_string()).await
+    }
+
+    /// `PATCH /events/{id}`, at the version that a header such as [`if_match`] names.
+    pub(crate) async fn patch_event(&self, id: &str, body: &Value, headers: &[Header]) -> Answer {
+        let json = [("content-type", "application/merge-patch+json".to_owned())];
+        self.send(Method::PATCH, &format!("/events/{id}"), &[&json, headers].concat(), body.to_string()).await
+    }
+
+    /// `POST /events/{id}/reservations`.
+    pub(crate) async fn reserve_at(&self, event_id: &str, body: &Value) -> Answer {
+        self.post(&format!("/events/{event_id}/reservations"), body).await
+    }
+
+    /// `POST /reservations/{id}/confirm`, without a body.
+    pub(crate) async fn confirm(&self, id: &str, headers: &[Header]) -> Answer {
+        self.send(Method::POST, &format!("/reservations/{id}/confirm"), headers, "").await
+    }
+
     /// `GET` of any path.
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(Method::GET, path, &[], "").await

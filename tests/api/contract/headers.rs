@@ -52,9 +52,17 @@ async fn a_request_can_be_followed_in_the_log() {
 async fn a_wrong_method_is_told_the_right_ones() {
     let store = Store::embedded();
     let server = Launch::on(&store).start().await;
+    let event = server.client().send(Method::DELETE, "/events/node-meetup-2025", &[], "").await;
+    let event = expect_exact_problem(event, 405, "method-not-allowed", &[]);
+    assert_eq!(event.header("allow"), Some("GET, HEAD, PATCH"));
     for (path, allow) in [
         ("/reservations", "GET, HEAD, POST"),
         (ID, "GET, HEAD, DELETE"),
+        (&format!("{ID}/confirm"), "POST"),
+        ("/events", "GET, HEAD, POST"),
+        ("/events/node-meetup-2025/reservations", "GET, HEAD, POST"),
+        ("/events/node-meetup-2025/seats", "GET, HEAD"),
+        ("/partners/acme/reservations", "GET, HEAD"),
         ("/health", "GET, HEAD"),
         ("/livez", "GET, HEAD"),
         ("/readyz", "GET, HEAD"),
@@ -71,7 +79,18 @@ async fn a_wrong_method_is_told_the_right_ones() {
 async fn a_path_that_leads_nowhere_is_not_found() {
     let store = Store::embedded();
     let server = Launch::on(&store).start().await;
-    for path in ["/", "/nowhere", "/reservation", "/reservations/a/b", "/health/", "/favicon.ico"] {
+    for path in [
+        "/",
+        "/nowhere",
+        "/reservation",
+        "/reservations/a/b",
+        "/events/",
+        "/events/a/b",
+        "/partners",
+        "/partners/a",
+        "/health/",
+        "/favicon.ico",
+    ] {
         expect_exact_problem(server.client().get(path).await, 404, "not-found", &[]);
     }
 }

@@ -10,6 +10,9 @@ use crate::support::{
     store::{Store, for_each_store},
 };
 
+const FIELDS: [&str; 8] =
+    ["eventId", "name", "totalSeats", "availableSeats", "heldSeats", "reservationCount", "waitlistCount", "version"];
+
 #[tokio::test]
 async fn the_summary_tells_the_event_in_numbers() {
     for_each_server("summary", async |server| {
@@ -19,7 +22,7 @@ async fn the_summary_tells_the_event_in_numbers() {
             *fresh.json(),
             json!({
                 "eventId": "node-meetup-2025", "name": "Node.js Meet-up", "totalSeats": 500, "availableSeats": 500,
-                "reservationCount": 0, "version": 0,
+                "heldSeats": 0, "reservationCount": 0, "waitlistCount": 0, "version": 0,
             })
         );
         assert_eq!(fresh.header("content-type"), Some("application/json"));
@@ -37,7 +40,7 @@ async fn expect_numbers(client: &Client, available: i64, reservations: i64, vers
     let summary = client.summary().await.expect(200);
     let numbers = ["availableSeats", "reservationCount", "version"].map(|field| summary.number(field));
     assert_eq!(numbers, [available, reservations, version]);
-    expect_fields(&summary, &["eventId", "name", "totalSeats", "availableSeats", "reservationCount", "version"]);
+    expect_fields(&summary, &FIELDS);
     assert_eq!(summary.header("etag"), Some(format!("\"{version}\"").as_str()));
 }
 

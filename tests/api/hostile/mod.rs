@@ -1,5 +1,7 @@
 //! Requests that no partner should send. Each is refused as a problem, moves no seat, and harms nobody.
 
+mod sales;
+mod sales_tables;
 mod tables;
 
 use reqwest::Method;
@@ -29,6 +31,7 @@ async fn hostile_requests_are_refused_and_move_no_seat() {
             write_headers(&client).await,
             ids(&client).await,
             methods(&client).await,
+            sales::send_all(&client).await,
         ];
         println!("{} hostile requests", sent.iter().sum::<usize>());
         assert_eq!(client.summary().await.expect(200).json(), before.json());
@@ -178,6 +181,12 @@ async fn methods(client: &Client) -> usize {
         ("POST", &path),
         ("PATCH", &path),
         ("POST", "/health"),
+        ("DELETE", "/events"),
+        ("PATCH", "/events"),
+        ("DELETE", "/events/node-meetup-2025"),
+        ("PUT", "/events/node-meetup-2025"),
+        ("POST", "/events/node-meetup-2025/seats"),
+        ("POST", "/partners/acme/reservations"),
     ];
     for (method, path) in cases {
         let method = Method::from_bytes(method.as_bytes()).expect("a token");

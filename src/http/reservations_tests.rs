@@ -1,0 +1,60 @@
+use actix_web::web::Bytes;
+
+use super::*;
+
+fn read(body: &str) -> Result<SeatRequest, String> {
+    let body = JsonBody::of(Bytes::copy_from_slice(body.as_bytes()));
+    let limits = Limits { seats_max: 3, hold_seconds_max: 900 };
+    ReserveBody::parse(&body, &limits).map_err(|problem| problem.to_string())
+}
+
+fn read_with(fields: &str) -> Result<SeatRequest, String> {
+    read(&format!(r#"{{"partnerId":"acme",{fields}}}"#))
+}
+
+#[test]
+fn seats_are_asked_for_by_number_or_by_name() {
+    let by_number = read_with(r#""seats":3"#).expect("a good body");
+    assert_eq!((by_number.partner_id.as_str(), by_number.seats.get()), ("acme", 3));
+    assert!(by_number.seat_ids.is_empty() && !by_number.waitlist && by_number.hold.is_none());
+
+    let by_name = read_with(r#""seatIds":["B2","A1"],"waitlist":false,"holdSeconds":900"#).expect("a good body");
+    let names: Vec<_> = by_name.seat_ids.iter().map(ToString::to_string).collect();
+    assert_eq!((names, by_name.seats.get()), (vec!["B2".to_owned(), "A1".to_owned()], 2));
+    assert_eq!(by_name.hold.map(HoldSeconds::get), Some(900));
+
+    assert!(read_with(r#""seats":1,"waitlist":true"#).expect("a good body").waitlist);
+}
+
+#[test]
+fn other_requests_for_seats_are_told_what_is_wrong() {
+    for (fields, wanted) in [
+        (r#""waitlist":true"#, "seats is required, or seatIds instead."),
+        (r#""seats":1,"seatIds":["A1"]"#, "seatIds must not be given together with seats."),
+        (r#""seats":4"#, "seats must be an integer from 1 to 3."),
+        (r#""seatIds":[]"#, "seatIds must name 1 to 3 seats."),
+        (r#""seatIds":["A1","A2","A3","A4"]"#, "seatIds must have 3 items at most, not 4."),
+        (r#""seatIds":["A1","B1","A1"]"#, "seatIds must name each seat once, and names A1 twice."),
+        (
+            r#""seatIds":["A01",7]"#,
+            "seatIds[0] must be a row and a number from 1 to 1000, such as A7; \
+             seatIds[1] must be a seat, as in \"A7\", not this number.",
+        ),
+        (r#""seatIds":"A1""#, "seatIds must be an array of seats, as in [\"A7\", \"A8\"], not a string."),
+        (
+            r#""seatIds":["A1"],"waitlist":true"#,
+            "waitlist must not be true together with seatIds: named seats are not waited for.",
+        ),
+        (r#""seats":1,"waitlist":null"#, "waitlist must be true or false, not null."),
+        (r#""seats":1,"holdSeconds":0"#, "holdSeconds must be an integer from 1 to 900."),
+        (r#""seats":1,"holdSeconds":901"#, "holdSeconds must be an integer from 1 to 900."),
+        (r#""seats":1,"holdSeconds":1.5"#, "holdSeconds must be an integer from 1 to 900, not a decimal number."),
+    ] {
+        assert_eq!(read_with(fields).expect_err("refused"), wanted, "{fields}");
+    }
+    assert_eq!(
+        read(r#"{"seats":0,"holdSeconds":0,"waitlist":1,"note":"x"}"#).expect_err("refused"),
+        "holdSeconds must be an integer from 1 to 900; note is not a field of this request; partnerId is required; seats must \
+         be an integer from 1 to 3; waitlist must be true or false, not this number."
+    );
+}
