@@ -6,11 +6,13 @@ use uuid::Uuid;
 use super::{
     chooser::{Picture, choose},
     domain::{
-        Amend, Command, Details, Event, EventSummary, Expected, IdSalt, Limited, OperationId, PartnerId, Quotas,
-        Rejection, Request, Reserve, Sales, SeatId, Status, Version,
+        Amend, Command, Event, EventSummary, Expected, IdSalt, Limited, OperationId, PartnerId, Quotas, Rejection,
+        Request, Reserve, Sales, SeatId, Status, Version,
     },
-    words::{Told, refused, tell_event, tell_reservation},
+    words::{Told, refused, tell_reservation},
 };
+
+mod amend;
 
 /// An event and all its reservations.
 pub(crate) struct Naive {
@@ -251,52 +253,6 @@ impl Naive {
         self.precondition(command)?;
         self.release(index, Status::Cancelled);
         Ok(self.entries[index].note(command, Deed::Cancel))
-    }
-
-    fn amend(&mut self, command: &Command, amend: &Amend, now: Timestamp) -> Result<String, Rejection> {
-        if let Some((_, asked, answer)) = self.amendments.iter().find(|(id, ..)| *id == command.operation) {
-            return if asked == amend { Ok(again(answer)) } else { Err(Rejection::KeyReused) };
-        }
-        self.precondition(command)?;
-        let EventSummary { total_seats, available_seats, .. } = self.summary();
-        let taken = total_seats - available_seats;
-        let requested = amend.total_seats.unwrap_or(total_seats);
-        if self.terms.has_seat_map && requested != total_seats {
-            return Err(Rejection::SeatsAreMapped);
-        }
-        if requested < taken {
-            return Err(Rejection::SeatsTaken { requested, taken });
-        }
-        self.next_version();
-        self.set_terms(amend);
-        self.serve(now);
-        let answer = tell_event("amended", &self.summary());
-        // The first one is kept for good, and of the others the last eight.
-        if self.amendments.len() == 9 {
-            self.amendments.remove(1);
-        }
-        self.amendments.push((command.operation.clone(), amend.clone(), answer.clone()));
-        Ok(answer)
-    }
-
-    fn set_terms(&mut self, amend: &Amend) {
-        let Amend { name, description, starts_at, location, price, sales, total_seats, .. } = amend.clone();
-        let terms = &mut self.terms;
-        let was = Details::clone(&terms.details);
-        terms.name = name.unwrap_or(terms.name.clone());
-        terms.details = std::sync::Arc::new(Details {
-            description: description.unwrap_or(was.description),
-            starts_at: starts_at.unwrap_or(was.starts_at),
-            location: location.unwrap_or(was.location),
-            price: price.unwrap_or(was.price),
-        });
-        let quotas = &mut terms.quotas;
-        quotas.seats_per_reservation_max = amend.seats_per_reservation_max.unwrap_or(quotas.seats_per_reservation_max);
-        quotas.seats_per_partner_max = amend.seats_per_partner_max.unwrap_or(quotas.seats_per_partner_max);
-        quotas.reservations_per_partner_max =
-            amend.reservations_per_partner_max.unwrap_or(quotas.reservations_per_partner_max);
-        terms.sales = sales.unwrap_or(terms.sales);
-        terms.total_seats = total_seats.unwrap_or(terms.total_seats);
     }
 
     /// Ends a reservation; its seats are free again.

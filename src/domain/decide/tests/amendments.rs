@@ -1,7 +1,7 @@
 //! Other terms for the event itself.
 
 use super::*;
-use crate::domain::{Currency, Description, Details, Location, Price};
+use crate::domain::{Currency, Description, Details, EventOperation, Fingerprint, IdempotencyKey, Location, Price};
 
 #[test]
 fn sales_that_are_paused_or_closed_refuse_new_reservations_only() {
@@ -154,15 +154,32 @@ fn quotas_are_amended_one_by_one() {
 #[test]
 fn an_event_remembers_who_made_it_and_the_last_amendments() {
     let mut world = World::new(100);
+    world.event.remember(the_making(&world.event));
     let asks: Vec<_> = (1..=12).map(|seats| total_seats(100 + seats)).collect();
     let commands = world.commands(&asks, 0);
     for command in &commands {
         world.batch(std::slice::from_ref(command), at(1));
     }
     let remembered: Vec<_> = world.event.operations.iter().map(|operation| operation.answer.version.0).collect();
-    assert_eq!(remembered, [1, 5, 6, 7, 8, 9, 10, 11, 12]);
-    for index in [0, 4, 11] {
+    assert_eq!(remembered, [0, 5, 6, 7, 8, 9, 10, 11, 12]);
+    for index in [4, 11] {
         let again = world.attempt(&commands[index..=index], at(2));
         assert!(matches!(again.outcomes[..], [Outcome::Replayed(_)]), "{:?}", again.outcomes);
+    }
+}
+
+#[test]
+fn the_key_that_made_the_event_does_not_amend_it() {
+    let mut world = World::new(3);
+    world.event.remember(the_making(&world.event));
+    let decision = world.batch(&world.commands(&[total_seats(3).key("making")], 0), at(1));
+    assert_eq!(decision.outcomes, [Outcome::Refused(Rejection::KeyReused)]);
+}
+
+fn the_making(event: &Event) -> EventOperation {
+    EventOperation {
+        id: OperationId::Key(IdempotencyKey::parse("making").expect("a key")),
+        fingerprint: Some(Fingerprint::of_event(event)),
+        answer: event.summary(),
     }
 }
