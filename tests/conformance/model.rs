@@ -65,7 +65,7 @@ async fn a_standalone_server_agrees_with_the_plain_list() {
 }
 
 async fn on_mongodb(uri: &str) {
-    let store = MongoStore::open(uri, Arc::new(SystemClock)).await.expect("a good connection string");
+    let store = MongoStore::open(uri).await.expect("a good connection string");
     agree(&store).await;
     store.close(soon()).await;
 }
