@@ -10,7 +10,6 @@ use proptest::{
     test_runner::TestRunner,
 };
 use ticketboss::{
-    clock::SystemClock,
     domain::{self, Command, Decision, EventId, Outcome, Reservation, ReservationId, Undecided, decide, facts_needed},
     ids,
     store::{EventStore, ReservationQuery, Scope, Snapshot, mongo::MongoStore},
