@@ -101,7 +101,7 @@ impl EmbeddedStore {
             return Err(too_late().into());
         }
         let (answer, written) = oneshot::channel();
-        self.hand_over(Work::Write(Write { base, rows, deadline, answer }), deadline).await?;
+        self.hand_over(Work::Write(Box::new(Write { base, rows, deadline, answer })), deadline).await?;
         match timeout_at(deadline, written).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(CommitError::Unclear("the store's writer has ended".to_owned())),

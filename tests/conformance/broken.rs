@@ -63,7 +63,59 @@ const BREAKERS: &[(&str, &[Fault])] = &[
     ),
     ("keys_and_minted_ids_stay_apart", &[Fault::ConfusesKeys]),
     ("awkward_strings_survive", &[Fault::ManglesDollars, Fault::ManglesUnicode, Fault::ManglesKeys]),
-    ("time_comes_in_whole_milliseconds", &[Fault::FineTime]),
+    (
+        "time_comes_in_whole_milliseconds_and_is_never_ahead",
+        &[Fault::FineTime, Fault::TimeAhead, Fault::TimeBehind, Fault::TimeUnknown],
+    ),
+    ("a_decision_without_changes_takes_over_when_the_event_is_due", &[Fault::KeepsDueAt]),
+    (
+        "reservations_round_trip_in_every_status",
+        &[Fault::LosesHolds, Fault::LosesExpiry, Fault::LosesPositions, Fault::ConfusesUnasked],
+    ),
+    (
+        "an_events_terms_and_history_round_trip",
+        &[Fault::LosesDetails, Fault::LosesQuotas, Fault::LosesSales, Fault::ForgetsEventOperations],
+    ),
+    ("a_hall_survives_commits_and_loads", &[Fault::KeepsFirstBlock, Fault::LosesSeatIds]),
+    (
+        "facts_give_the_front_of_the_waitlist_in_order",
+        &[Fault::WaitlistByUuid, Fault::WaitlistShort, Fault::KeepsWhoLeft],
+    ),
+    ("facts_give_the_holds_that_lapse_first", &[Fault::HoldsByCreation, Fault::HoldsShort]),
+    (
+        "facts_know_a_partners_active_reservations_and_only_those",
+        &[Fault::PartnersInactive, Fault::PartnersShort, Fault::PartnersLeftOut],
+    ),
+    ("what_leaves_a_list_is_not_in_it_at_once", &[Fault::KeepsWhoLeft, Fault::PartnersInactive]),
+    ("facts_on_a_superseded_snapshot_are_as_they_were_or_stale", &[Fault::FactsTooNew]),
+    ("the_place_on_the_waitlist_is_counted", &[Fault::PositionFromZero, Fault::PositionAtFirst]),
+    (
+        "an_events_list_shows_every_commit_at_once",
+        &[Fault::ListsStale, Fault::ListsShort, Fault::ListsBackwards, Fault::LosesCancels],
+    ),
+    ("lists_page_without_gap_or_double", &[Fault::PagesRepeat, Fault::PagesSkip, Fault::ListsEndlessly]),
+    (
+        "lists_hold_what_was_asked_for",
+        &[
+            Fault::ListsOthers,
+            Fault::ListsEveryStatus,
+            Fault::LimitsBeforeFiltering,
+            Fault::FromExclusive,
+            Fault::ToInclusive,
+        ],
+    ),
+    (
+        "a_partners_list_covers_all_events",
+        &[Fault::ListsOneEvent, Fault::ListsBackwards, Fault::PagesSkipEvents, Fault::ToInclusive],
+    ),
+    (
+        "events_are_listed_by_their_ids",
+        &[Fault::EventsBackwards, Fault::EventsRepeat, Fault::EventsEndlessly, Fault::LosesSeatMaps],
+    ),
+    (
+        "due_events_are_named_until_they_were_looked_after",
+        &[Fault::DueNever, Fault::DueEarly, Fault::DueBackwards, Fault::DueEndlessly, Fault::DueForEver],
+    ),
 ];
 
 #[tokio::test(flavor = "multi_thread")]

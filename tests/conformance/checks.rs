@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
+use futures_util::future::LocalBoxFuture;
 use ticketboss::store::EventStore;
 use tokio::time::timeout;
 
@@ -11,10 +11,12 @@ use crate::show::Verdict;
 mod committing;
 mod creating;
 mod lasting;
+mod listing;
 mod reading;
+mod rolls;
 
 /// A check: it works on fresh events of the store, and says which rule the store breaks.
-pub(crate) type Check = fn(&dyn EventStore) -> BoxFuture<'_, Verdict>;
+pub(crate) type Check = fn(&dyn EventStore) -> LocalBoxFuture<'_, Verdict>;
 
 /// How long one check may take. A store that hangs fails it.
 const CHECK_TIMEOUT: Duration = Duration::from_mins(1);
@@ -43,6 +45,7 @@ pub(crate) const CHECKS: &[(&str, Check)] = checks![
     committing::a_thousand_reservations_commit_at_once,
     committing::sums_that_are_wrong_are_refused,
     committing::events_do_not_touch_each_other,
+    committing::a_decision_without_changes_takes_over_when_the_event_is_due,
     reading::facts_show_a_commit_at_once,
     reading::facts_show_a_commit_to_whoever_loads,
     reading::facts_leave_out_what_does_not_exist,
@@ -53,10 +56,25 @@ pub(crate) const CHECKS: &[(&str, Check)] = checks![
     reading::every_acknowledged_commit_is_read,
     reading::a_passed_deadline_is_an_error_at_once,
     reading::the_store_is_ready,
+    reading::time_comes_in_whole_milliseconds_and_is_never_ahead,
+    rolls::facts_give_the_front_of_the_waitlist_in_order,
+    rolls::facts_give_the_holds_that_lapse_first,
+    rolls::facts_know_a_partners_active_reservations_and_only_those,
+    rolls::what_leaves_a_list_is_not_in_it_at_once,
+    rolls::facts_on_a_superseded_snapshot_are_as_they_were_or_stale,
+    rolls::the_place_on_the_waitlist_is_counted,
+    listing::an_events_list_shows_every_commit_at_once,
+    listing::lists_page_without_gap_or_double,
+    listing::lists_hold_what_was_asked_for,
+    listing::a_partners_list_covers_all_events,
+    listing::events_are_listed_by_their_ids,
+    listing::due_events_are_named_until_they_were_looked_after,
     lasting::a_reservation_round_trips,
     lasting::keys_and_minted_ids_stay_apart,
     lasting::awkward_strings_survive,
-    lasting::time_comes_in_whole_milliseconds,
+    lasting::reservations_round_trip_in_every_status,
+    lasting::an_events_terms_and_history_round_trip,
+    lasting::a_hall_survives_commits_and_loads,
 ];
 
 /// Runs every check on `store`, and fails with all findings.

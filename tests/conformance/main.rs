@@ -3,6 +3,7 @@
 //! A store joins by one test that makes it and calls [`checks::run`]. Every check works on events of its own, so checks
 //! can share a deployment, also with each other's leftovers.
 
+mod asks;
 mod broken;
 mod checks;
 mod fault;

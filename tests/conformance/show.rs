@@ -1,17 +1,20 @@
-//! A fresh event on the store under check, and short ways to ask for things.
+//! A fresh event on the store under check, and short ways to ask the store for things.
 
 use std::{sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use ticketboss::{
     domain::{
-        Command, Decision, Event, EventId, EventName, Facts, Head, IdempotencyKey, OperationId, PartnerId, Request,
-        Reservation, ReservationId, Reserve, SeatCount, decide, facts_needed,
+        Change, Command, Decision, Event, EventId, Facts, Head, Reservation, ReservationId, Undecided, Wanted, decide,
+        facts_needed,
     },
     ids,
-    store::{CommitError, Creation, EventStore, Snapshot},
+    store::{CommitError, Creation, EventStore, Place, ReservationQuery, Scope, Snapshot},
 };
 use tokio::time::Instant;
 use uuid::Uuid;
+
+pub(crate) use crate::asks::*;
 
 /// What a check finds: nothing, or the rule that was broken, in words.
 pub(crate) type Verdict<T = ()> = Result<T, String>;
@@ -60,10 +63,14 @@ pub(crate) struct Show<'a> {
 impl<'a> Show<'a> {
     /// Makes an event of `seats` free seats.
     pub(crate) async fn open(store: &'a dyn EventStore, seats: u32) -> Verdict<(Self, Snapshot)> {
-        let event = new_event(seats);
-        let creation = store.create(&event, ids::head(), soon()).await.or_finding("create")?;
+        Self::make(store, &new_event(seats)).await
+    }
+
+    /// Makes `event`, which must be new.
+    pub(crate) async fn make(store: &'a dyn EventStore, event: &Event) -> Verdict<(Self, Snapshot)> {
+        let creation = store.create(event, ids::head(), soon()).await.or_finding("create")?;
         ensure_eq!(creation, Creation::Created, "creating {}", event.id);
-        let show = Self { store, id: event.id };
+        let show = Self { store, id: event.id.clone() };
         let snapshot = show.load().await?;
         Ok((show, snapshot))
     }
@@ -83,15 +90,42 @@ impl<'a> Show<'a> {
         self.store.reservation(&id, soon()).await.or_finding("reservation")
     }
 
+    /// What is known of the reservations named.
     pub(crate) async fn facts(&self, snapshot: &Snapshot, uuids: &[Uuid]) -> Verdict<Facts> {
-        self.store.facts(snapshot, uuids, soon()).await.or_finding("facts")
+        self.wanted(snapshot, &named(uuids)).await
+    }
+
+    pub(crate) async fn wanted(&self, snapshot: &Snapshot, wanted: &Wanted) -> Verdict<Facts> {
+        self.store.facts(snapshot, wanted, soon()).await.or_finding("facts")
+    }
+
+    /// All of the event's reservations in the order of the list.
+    pub(crate) async fn list(&self) -> Verdict<Vec<Arc<Reservation>>> {
+        list(self.store, &everything(Scope::Event(self.id.clone()))).await
     }
 
     /// Decides `commands` as the service would.
     pub(crate) async fn decide(&self, snapshot: &Snapshot, commands: &[Command]) -> Verdict<Decision> {
-        let needed = facts_needed(&snapshot.event, commands, false);
-        let facts = self.facts(snapshot, &needed).await?;
-        decide(&snapshot.event, &facts, commands, self.store.now()).or_finding("decide")
+        self.decide_at(snapshot, commands, now(self.store).await?).await
+    }
+
+    /// Decides `commands` as the service would at another time.
+    pub(crate) async fn decide_at(
+        &self,
+        snapshot: &Snapshot,
+        commands: &[Command],
+        now: Timestamp,
+    ) -> Verdict<Decision> {
+        let mut wanted = facts_needed(&snapshot.event, commands, now, false);
+        // Each round asks for more; a store that never has it ends here.
+        for _ in 0..10 {
+            let facts = self.wanted(snapshot, &wanted).await?;
+            match decide(&snapshot.event, &facts, commands, now) {
+                Err(Undecided::Missing(missing)) => wanted.extend(missing),
+                decided => return decided.or_finding("decide"),
+            }
+        }
+        Err(format!("facts are never enough: {wanted:?}"))
     }
 
     /// Commits under a new head.
@@ -101,7 +135,17 @@ impl<'a> Show<'a> {
 
     /// Decides and commits `commands`, which must succeed.
     pub(crate) async fn commit(&self, snapshot: &Snapshot, commands: &[Command]) -> Verdict<(Snapshot, Decision)> {
-        let decision = self.decide(snapshot, commands).await?;
+        self.commit_at(snapshot, commands, now(self.store).await?).await
+    }
+
+    /// Decides and commits `commands` at another time.
+    pub(crate) async fn commit_at(
+        &self,
+        snapshot: &Snapshot,
+        commands: &[Command],
+        now: Timestamp,
+    ) -> Verdict<(Snapshot, Decision)> {
+        let decision = self.decide_at(snapshot, commands, now).await?;
         let after = self.try_commit(snapshot, &decision).await.or_finding("commit")?;
         Ok((after, decision))
     }
@@ -119,33 +163,71 @@ impl<'a> Show<'a> {
     }
 }
 
-/// An event that no store has seen.
-pub(crate) fn new_event(seats: u32) -> Event {
-    let id = EventId::parse(&format!("check-{}", ids::reservation())).expect("an id");
-    Event::open(id, EventName::parse("A show").expect("a name"), seats, ids::id_salt())
+/// Reservations by their uuids, and nothing else.
+pub(crate) fn named(uuids: &[Uuid]) -> Wanted {
+    Wanted { reservations: uuids.to_vec(), ..Wanted::default() }
 }
 
-/// A request for `seats` seats by a partner called acme, without a key.
-pub(crate) fn reserve(seats: u32) -> Command {
-    reserve_by("acme", seats)
+/// The store's time.
+pub(crate) async fn now(store: &dyn EventStore) -> Verdict<Timestamp> {
+    store.now(soon()).await.or_finding("now")
 }
 
-pub(crate) fn reserve_by(partner: &str, seats: u32) -> Command {
-    let reserve = Reserve {
-        minted: ids::reservation(),
-        partner_id: PartnerId::parse(partner).expect("a partner"),
-        seats: SeatCount::parse(seats, u32::MAX).expect("a count"),
-    };
-    Command { operation: ids::operation(), expected: None, request: Request::Reserve(reserve) }
+/// A list from its beginning to its end.
+pub(crate) fn everything(scope: Scope) -> ReservationQuery {
+    ReservationQuery { scope, status: None, created_from: None, created_to: None, after: None, limit: 10_000 }
 }
 
-pub(crate) fn cancel(uuid: Uuid) -> Command {
-    Command { operation: ids::operation(), expected: None, request: Request::Cancel(uuid) }
+pub(crate) async fn list(store: &dyn EventStore, query: &ReservationQuery) -> Verdict<Vec<Arc<Reservation>>> {
+    store.reservations(query, soon()).await.or_finding("reservations")
 }
 
-/// The same request under a key.
-pub(crate) fn under_key(command: Command, key: &str) -> Command {
-    Command { operation: OperationId::Key(IdempotencyKey::parse(key).expect("a key")), ..command }
+/// A list in pages of `limit`, one after the other until one is empty.
+pub(crate) async fn pages(
+    store: &dyn EventStore,
+    query: &ReservationQuery,
+    limit: usize,
+) -> Verdict<Vec<Arc<Reservation>>> {
+    let mut query = ReservationQuery { limit, ..query.clone() };
+    let mut listed = Vec::new();
+    // More pages than any check needs; one that turns in circles ends here.
+    for _ in 0..100 {
+        let page = list(store, &query).await?;
+        ensure!(page.len() <= limit, "a page of {} where {limit} were asked for", page.len());
+        let Some(last) = page.last() else { return Ok(listed) };
+        query.after = Some(Place::of(last));
+        listed.extend(page);
+    }
+    Err("a list has no end".to_owned())
+}
+
+/// Asks until the answer is `expected`: for what may lag a little.
+pub(crate) async fn soon_is<T: PartialEq + std::fmt::Debug>(
+    what: &str,
+    expected: T,
+    ask: impl AsyncFn() -> Verdict<T>,
+) -> Verdict {
+    /// Far more than any store lags.
+    const PATIENCE: Duration = Duration::from_secs(2);
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let found = ask().await?;
+        if found == expected || Instant::now() > deadline {
+            ensure_eq!(found, expected, "{what}");
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Every state that `decision` took a reservation to, in order.
+pub(crate) fn steps(decision: &Decision) -> Vec<Arc<Reservation>> {
+    decision.changes.iter().filter_map(Change::step).map(|step| step.reservation.clone()).collect()
+}
+
+/// The reservations that `decision` touches, in their last states.
+pub(crate) fn kept(decision: &Decision) -> Vec<Arc<Reservation>> {
+    decision.reservations().cloned().collect()
 }
 
 /// The uuids of the reservations that `decision` touches.
@@ -160,7 +242,8 @@ pub(crate) fn other_head(snapshot: &Snapshot) -> Snapshot {
 
 /// What `decision` leaves of its reservations, as facts.
 pub(crate) fn left_by(decision: &Decision) -> Facts {
-    Facts { reservations: decision.reservations().map(|kept| (kept.id.uuid, kept.clone())).collect() }
+    let reservations = decision.reservations().map(|kept| (kept.id.uuid, kept.clone())).collect();
+    Facts { reservations, ..Facts::default() }
 }
 
 /// A head that no store has seen.

@@ -6,10 +6,7 @@ use std::ops::Range;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::{
-    domain::{EventId, PartnerId, Reservation, Status, Version},
-    store::Place,
-};
+use crate::domain::{EventId, PartnerId, Reservation, Status, Version};
 
 /// A key, or the beginning that several keys share.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,14 +22,9 @@ impl Key {
         Self(Vec::with_capacity(Self::USUAL_BYTES)).then_text(id.as_str())
     }
 
-    /// The beginning of every key of a partner. No control character, so no zero byte, is in a partner's id.
-    pub(super) fn of_partner(id: &PartnerId) -> Self {
-        Self(Vec::with_capacity(Self::USUAL_BYTES)).then_text(id.as_str())
-    }
-
-    /// The beginning of every key of a partner in one event.
-    pub(super) fn of_partner_of_event(partner_id: &PartnerId, event_id: &EventId) -> Self {
-        Self::of_partner(partner_id).then_text(event_id.as_str())
+    /// The beginning of every key of a partner in an event. No control character, so no zero byte, is in a partner's id.
+    pub(super) fn then_partner(self, id: &PartnerId) -> Self {
+        self.then_text(id.as_str())
     }
 
     fn then_text(mut self, text: &str) -> Self {
@@ -125,21 +117,12 @@ pub(super) fn made(reservation: &Reservation) -> Key {
     Key::of_event(&reservation.id.event_id).then_place(reservation.created_at, reservation.created_version)
 }
 
-/// Where a reservation stands in the list of its partner.
+/// Where a reservation stands in the list of its partner. The event comes first, so that a sale works on the pages of its own
+/// event, however much partners had of others.
 pub(super) fn made_by_partner(reservation: &Reservation) -> Key {
-    Key::of_partner_of_event(&reservation.partner_id, &reservation.id.event_id)
+    Key::of_event(&reservation.id.event_id)
+        .then_partner(&reservation.partner_id)
         .then_place(reservation.created_at, reservation.created_version)
-}
-
-/// What the end of a [`made`] or [`made_by_partner`] key says, after a beginning of which only the partner's part, of
-/// `partner` bytes, is known.
-pub(super) fn place(key: &[u8], partner: usize) -> Option<Place> {
-    let (event_id, place) = key.get(partner..)?.split_last_chunk::<17>()?;
-    let event_id = EventId::parse(str::from_utf8(event_id).ok()?).ok()?;
-    let [zero, place @ ..] = place;
-    let (at, version) = place.split_at_checked(8).filter(|_| *zero == 0)?;
-    let created_at = Timestamp::from_millisecond(unordered(at)?).ok()?;
-    Some(Place { event_id, created_at, created_version: Version(unordered(version)?) })
 }
 
 /// A list in which a reservation stands only as long as it is of one status.
@@ -171,53 +154,47 @@ fn ordered(number: i64) -> [u8; 8] {
     (number.cast_unsigned() ^ 1 << 63).to_be_bytes()
 }
 
-fn unordered(bytes: &[u8]) -> Option<i64> {
-    Some((u64::from_be_bytes(bytes.try_into().ok()?) ^ 1 << 63).cast_signed())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Place;
 
     #[test]
     fn keys_stand_in_the_order_of_what_they_say() {
-        let event = |id: &str| EventId::parse(id).expect("an id");
-        let at = |ms| Timestamp::from_millisecond(ms).expect("a time");
-        let partner = PartnerId::parse("acme").expect("a partner");
         let mut places = Vec::new();
         for id in ["a", "a-", "a-0", "a0", "aa", "b"] {
-            for ms in [-1_000, -1, 0, 1, 255, 256, 1_763_700_000_123] {
+            for milliseconds in [-1_000, -1, 0, 1, 255, 256, 1_763_700_000_123] {
                 for version in [0, 1, 255, 256, i64::MAX] {
-                    places.push(Place { event_id: event(id), created_at: at(ms), created_version: Version(version) });
+                    let created_at = Timestamp::from_millisecond(milliseconds).expect("a time");
+                    places.push(Place { event_id: event(id), created_at, created_version: Version(version) });
                 }
             }
         }
         assert!(places.is_sorted());
-        let key = |place: &Place| {
-            Key::of_partner_of_event(&partner, &place.event_id).then_place(place.created_at, place.created_version)
-        };
+        let key = |place: &Place| Key::of_event(&place.event_id).then_place(place.created_at, place.created_version);
         let keys: Vec<_> = places.iter().map(key).collect();
         assert!(keys.is_sorted(), "bytes in the order of places");
-        let prefix = Key::of_partner(&partner).bytes().len();
-        let read: Vec<_> = keys.iter().filter_map(|key| super::place(key.bytes(), prefix)).collect();
-        assert_eq!(read, places, "and places read back from the bytes");
     }
 
     #[test]
     fn no_id_begins_like_another_one() {
-        let partner = |id: &str| Key::of_partner(&PartnerId::parse(id).expect("a partner"));
-        let all = partner("acme").all();
+        let key = |name: &str| Key::of_event(&event("show")).then_partner(&PartnerId::parse(name).expect("a partner"));
+        let all = key("acme").all();
         for other in ["acme!", "acme ", "acm", "acme\u{e9}", "acmeacme"] {
-            assert!(!all.contains(&partner(other)), "{other:?}");
+            assert!(!all.contains(&key(other)), "{other:?}");
         }
-        let event = EventId::parse("show").expect("an id");
-        let own = Key::of_partner_of_event(&PartnerId::parse("acme").expect("a partner"), &event);
-        assert!(all.contains(&own.then_place(Timestamp::MAX, Version(i64::MAX))));
+        assert!(all.contains(&key("acme").then_place(Timestamp::MAX, Version(i64::MAX))));
+        assert!(Key::of_event(&event("show")).all().contains(&key("acme")));
+        assert!(!Key::of_event(&event("show-2")).all().contains(&key("acme")));
+    }
+
+    fn event(id: &str) -> EventId {
+        EventId::parse(id).expect("an id")
     }
 
     #[test]
     fn a_due_event_is_read_back() {
-        let event = EventId::parse("show-2").expect("an id");
+        let event = event("show-2");
         assert_eq!(due_event(due(Timestamp::UNIX_EPOCH, &event).bytes()), Some(event));
     }
 }

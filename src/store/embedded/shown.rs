@@ -11,7 +11,7 @@ use crate::{
     store::{Base, StoreError},
 };
 
-/// Events that are kept as they were last read or written. One with the largest hall takes 150 kB, one without a hall 1 kB.
+/// Events that are kept as they were last read or written. One with a large hall takes some 100 kB, one without about 1 kB.
 const EVENTS_KEPT_MAX: usize = 256;
 
 /// The last durable state, or none while the file is out of order.

@@ -33,7 +33,7 @@ pub(super) type Index = TableDefinition<'static, &'static [u8], u128>;
 
 /// All reservations by event, time and version of their making.
 pub(super) const MADE: Index = TableDefinition::new("made");
-/// All reservations by partner, event, time and version of their making.
+/// All reservations by event, partner, time and version of their making.
 pub(super) const MADE_BY_PARTNER: Index = TableDefinition::new("made_by_partner");
 /// Those that wait, by event and version of their making.
 pub(super) const WAITLIST: Index = TableDefinition::new("waitlist");
@@ -68,8 +68,22 @@ type IndexTable<'txn> = Table<'txn, &'static [u8], u128>;
 /// What the tables held before a write.
 struct Before {
     due: Option<Key>,
-    /// For each reservation of the write: whether it was there, and if so, where it was enrolled.
-    reservations: Vec<Option<Option<(Roll, Key)>>>,
+    /// For each reservation of the write.
+    reservations: Vec<Found>,
+}
+
+/// What the tables held of a reservation.
+enum Found {
+    /// Nothing: it is new.
+    Nothing,
+    /// Its document, by which it stands on a roll or on none.
+    Enrolled(Option<(Roll, Key)>),
+}
+
+impl Before {
+    fn is_new(&self, reservation: usize) -> bool {
+        matches!(self.reservations[reservation], Found::Nothing)
+    }
 }
 
 impl<'txn> Tables<'txn> {
@@ -104,7 +118,7 @@ impl<'txn> Tables<'txn> {
         }
         for (index, places) in [(&mut self.made, &rows.made), (&mut self.made_by_partner, &rows.made_by_partner)] {
             // When, by whom and in which event it was made never changes, so these rows are written once.
-            for (place, number) in places.iter().filter(|(_, number)| before.reservations[*number].is_none()) {
+            for (place, number) in places.iter().filter(|(_, number)| before.is_new(*number)) {
                 index.insert(place.bytes(), rows.reservations[*number].uuid.as_u128())?;
             }
         }
@@ -128,7 +142,7 @@ impl<'txn> Tables<'txn> {
             key.replace_uuid(row.uuid);
             let place = self.reservations.get(key.bytes())?.map(|found| place(id, row.uuid, found.value()));
             match place.transpose() {
-                Ok(place) => reservations.push(place),
+                Ok(place) => reservations.push(place.map_or(Found::Nothing, Found::Enrolled)),
                 Err(why) => return Ok(Err(why.into())),
             }
         }
@@ -160,7 +174,10 @@ impl<'txn> Tables<'txn> {
     fn enroll(&mut self, before: Before, rows: &Rows) -> Result<(), StorageError> {
         let mut moves = Vec::new();
         for (before, row) in before.reservations.into_iter().zip(&rows.reservations) {
-            let before = before.flatten();
+            let before = match before {
+                Found::Nothing => None,
+                Found::Enrolled(place) => place,
+            };
             if before == row.enrolled {
                 continue;
             }

@@ -16,6 +16,7 @@ use crate::{
 };
 
 mod disk;
+mod lists;
 
 #[tokio::test]
 async fn a_second_store_in_the_same_directory_is_refused() {
@@ -86,8 +87,8 @@ async fn a_document_of_another_format_is_not_read() {
     let dir = tempfile::tempdir().expect("a directory");
     let store = open(&dir).expect("a store");
     let snapshot = show(&store, "meetup").await;
-    let mut rows = Rows::of_event(&snapshot.event, ids::head());
-    rows.event = br#"{"format":7,"name":"A show"}"#.to_vec();
+    let mut rows = Rows::of_new(&snapshot.event, ids::head());
+    rows.document = br#"{"format":7,"name":"A show"}"#.to_vec();
     store.write(Some(snapshot.base()), rows, soon()).await.expect("the writer does not look into documents");
 
     let why = store.load(&snapshot.event.id, soon()).await.expect_err("format 7 is not known");
@@ -140,6 +141,7 @@ async fn whichever_disk_operation_fails_a_commit_is_there_whole_or_not_at_all_an
         let after = load(&store, &before.event.id).await;
         let id = first_reservation(&before);
         let reservation = store.reservation(&id, soon()).await.expect("a read");
+        lists::check_indexes(&disk);
         let applied = after.event.version == Version(1);
         assert_eq!(applied, reservation.is_some(), "the event and its reservation go together");
         assert!(!(definite && applied), "an outcome that was called definite, after {allowed} operations");
@@ -297,18 +299,15 @@ async fn load(store: &EmbeddedStore, id: &EventId) -> Snapshot {
 }
 
 fn command(key: &str) -> Command {
-    let reserve = Reserve {
-        minted: ids::reservation(),
-        partner_id: PartnerId::parse("acme").expect("a partner"),
-        seats: SeatCount::parse(2, 10).expect("a count"),
-    };
+    let partner_id = PartnerId::parse("acme").expect("a partner");
+    let reserve = Reserve::any(ids::reservation(), partner_id, SeatCount::parse(2, 10).expect("a count"));
     let key = IdempotencyKey::parse(key).expect("a key");
     Command { operation: OperationId::Key(key), expected: None, request: Request::Reserve(reserve) }
 }
 
 /// The id that the reservation under the key `order-1` gets.
 fn first_reservation(snapshot: &Snapshot) -> ReservationId {
-    let uuid = command("order-1").reservation_uuid(&snapshot.event.id_salt);
+    let uuid = command("order-1").reservation_uuid(&snapshot.event.id_salt).expect("it is about a reservation");
     ReservationId { event_id: snapshot.event.id.clone(), uuid }
 }
 
@@ -325,7 +324,7 @@ async fn reserve(
 ) -> Result<(Snapshot, Arc<Reservation>), CommitError> {
     let (decision, head) = decided(snapshot, key);
     let after = store.commit(snapshot, &decision, head, soon()).await?;
-    Ok((after, decision.changes[0].reservation.clone()))
+    Ok((after, decision.reservations().next().expect("a reservation").clone()))
 }
 
 fn in_background(

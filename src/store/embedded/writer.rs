@@ -29,7 +29,7 @@ const FOLD_MAX: usize = 256;
 /// What the writer can be asked for.
 pub(super) enum Work {
     /// To write.
-    Write(Write),
+    Write(Box<Write>),
     /// To open the file anew if there is no state to show, and to say which there is then.
     Reopen { answer: oneshot::Sender<Result<Arc<View>, StoreError>> },
     /// To finish what was handed over before, to close the file, and to end.
@@ -78,7 +78,7 @@ impl Writer {
             let mut writes = Vec::with_capacity(works.len());
             for work in works.drain(..) {
                 match work {
-                    Work::Write(write) => writes.push(write),
+                    Work::Write(write) => writes.push(*write),
                     Work::Reopen { answer } => drop(answer.send(self.reopened())),
                     Work::Close { answer } => {
                         // Nothing more comes in; what did come is still written.

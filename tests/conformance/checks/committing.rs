@@ -2,12 +2,13 @@
 
 use futures_util::future::{join, join_all};
 use ticketboss::{
-    domain::{Decision, Reservation, ReservationId, Version},
+    domain::{Decision, ReservationId, Version},
     store::{CommitError, EventStore, FactsError},
 };
 
 use crate::show::{
-    OrFinding, Show, Verdict, cancel, ensure, ensure_eq, head, left_by, other_head, reserve, soon, touched,
+    OrFinding, Show, Verdict, cancel, ensure, ensure_eq, head, held, left_by, named, other_head, reserve, soon, steps,
+    touched, uuid_of,
 };
 
 pub(super) async fn a_commit_applies_at_its_base(store: &dyn EventStore) -> Verdict {
@@ -65,7 +66,7 @@ pub(super) async fn a_commit_without_changes_shuts_out_what_was_sent_on_its_base
     );
     show.ensure_untouched(&after, &touched(&late)).await?;
     let kept = show.reservation(touched(&made)[0]).await?;
-    ensure_eq!(kept.as_ref(), Some(&made.changes[0].reservation), "a reservation of the same version");
+    ensure_eq!(kept.as_ref(), Some(&steps(&made)[0]), "a reservation of the same version");
     Ok(())
 }
 
@@ -139,7 +140,7 @@ pub(super) async fn an_event_and_its_reservations_change_together(store: &dyn Ev
     let (show, first) = Show::open(store, 1000).await?;
     let commands: Vec<_> = (0..COMMITS * BATCH).map(|_| reserve(1)).collect();
     // Reservations in the order in which they are made, so that version v makes the v-th of them.
-    let uuids: Vec<_> = commands.iter().map(|command| command.reservation_uuid(&first.event.id_salt)).collect();
+    let uuids: Vec<_> = commands.iter().map(|command| uuid_of(command, &first.event)).collect();
 
     let write = async {
         let mut snapshot = first.clone();
@@ -154,7 +155,7 @@ pub(super) async fn an_event_and_its_reservations_change_together(store: &dyn Ev
             let snapshot = show.load().await?;
             let made = usize::try_from(snapshot.event.version.0).expect("a small version");
             ensure_eq!(made % BATCH, 0, "versions in the middle of a commit, at version {made}");
-            match store.facts(&snapshot, &uuids, soon()).await {
+            match store.facts(&snapshot, &named(&uuids), soon()).await {
                 Ok(facts) => ensure_eq!(facts.reservations.len(), made, "facts at version {made}"),
                 Err(FactsError::Stale) => {}
                 Err(FactsError::Store(why)) => return Err(format!("facts: {why}")),
@@ -215,13 +216,26 @@ pub(super) async fn events_do_not_touch_each_other(store: &dyn EventStore) -> Ve
     for (show, snapshot, decision) in [(&one, &one_after, &in_one), (&other, &other_after, &cancelled)] {
         ensure_eq!(show.load().await?.event, snapshot.event, "an event beside another one");
         ensure_eq!(show.facts(snapshot, &touched(decision)).await?, left_by(decision), "facts beside another event");
-        let last: &Reservation = &decision.changes[0].reservation;
+        let last = &steps(decision)[0];
         ensure_eq!(last.id, ReservationId { event_id: show.id.clone(), uuid: last.id.uuid }, "whose reservation it is");
-        ensure_eq!(
-            show.reservation(last.id.uuid).await?.as_deref(),
-            Some(last),
-            "the reservation beside another event"
-        );
+        ensure_eq!(show.reservation(last.id.uuid).await?.as_ref(), Some(last), "the reservation beside another event");
     }
+    Ok(())
+}
+
+pub(super) async fn a_decision_without_changes_takes_over_when_the_event_is_due(store: &dyn EventStore) -> Verdict {
+    let (show, first) = Show::open(store, 10).await?;
+    let (before, made) = show.commit(&first, &[held(reserve(1), 60), held(reserve(1), 600)]).await?;
+    let [earlier, later] = [&steps(&made)[0], &steps(&made)[1]];
+    let (before, _) = show.commit(&before, &[cancel(earlier.id.uuid)]).await?;
+    ensure_eq!(before.event.due_at, earlier.expires_at, "when the event is due, as a bound");
+    // At that time nothing is to be done, so the event is due when the other hold lapses.
+    let (after, decision) = show.commit_at(&before, &[], earlier.expires_at.unwrap_or_default()).await?;
+    ensure!(decision.changes.is_empty(), "changes without a command: {:?}", decision.changes);
+    ensure_eq!(after.event.due_at, later.expires_at, "when the event is due, as the commit returns it");
+    let loaded = show.load().await?;
+    ensure_eq!((&loaded.event, loaded.head), (&decision.event, after.head), "what is loaded");
+    ensure_eq!(show.event().await?, decision.event, "what is read");
+    ensure_eq!(show.reservation(later.id.uuid).await?.as_ref(), Some(later), "the hold that is left");
     Ok(())
 }

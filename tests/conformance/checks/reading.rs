@@ -2,15 +2,18 @@
 
 use std::{future::Future, time::Duration};
 
+use jiff::SignedDuration;
 use ticketboss::{
+    clock::{Clock, SystemClock, truncate},
     domain::{Facts, ReservationId, Status},
     ids,
-    store::{Base, CommitError, EventStore, FactsError},
+    store::{Base, CommitError, EventStore, FactsError, Scope},
 };
 use tokio::time::{Instant, timeout};
 
 use crate::show::{
-    OrFinding, Show, Verdict, cancel, ensure, ensure_eq, head, left_by, new_event, other_head, reserve, soon, touched,
+    OrFinding, Show, Verdict, cancel, ensure, ensure_eq, everything, head, left_by, named, new_event, now, other_head,
+    reserve, soon, steps, touched, uuid_of,
 };
 
 pub(super) async fn facts_show_a_commit_at_once(store: &dyn EventStore) -> Verdict {
@@ -63,7 +66,7 @@ pub(super) async fn facts_are_never_newer_than_their_snapshot(store: &dyn EventS
     let uuids = touched(&made);
     let (_, _) = show.commit(&old, &[cancel(uuids[0])]).await?;
     for (snapshot, then) in [(&first, Facts::default()), (&old, left_by(&made))] {
-        match store.facts(snapshot, &uuids, soon()).await {
+        match store.facts(snapshot, &named(&uuids), soon()).await {
             Ok(facts) => ensure_eq!(facts, then, "facts at version {}", snapshot.event.version),
             Err(FactsError::Stale) => {}
             Err(FactsError::Store(why)) => return Err(format!("facts: {why}")),
@@ -76,14 +79,14 @@ pub(super) async fn a_cancelled_reservation_is_seen_in_its_last_state(store: &dy
     let (show, before) = Show::open(store, 10).await?;
     let (after, made) = show.commit(&before, &[reserve(4), reserve(1)]).await?;
     let uuid = touched(&made)[0];
-    ensure_eq!(show.reservation(uuid).await?.as_ref(), Some(&made.changes[0].reservation), "what is not cancelled yet");
+    ensure_eq!(show.reservation(uuid).await?.as_ref(), Some(&steps(&made)[0]), "what is not cancelled yet");
     let (after, cancelled) = show.commit(&after, &[cancel(uuid)]).await?;
     for snapshot in [after, show.load().await?] {
         ensure_eq!(show.facts(&snapshot, &[uuid]).await?, left_by(&cancelled), "facts of what was cancelled");
     }
     let read = show.reservation(uuid).await?.ok_or("what was cancelled is gone")?;
     ensure_eq!(read.status, Status::Cancelled, "the status of what was cancelled");
-    ensure_eq!(read, cancelled.changes[0].reservation, "what was cancelled");
+    ensure_eq!(read, steps(&cancelled)[0], "what was cancelled");
     Ok(())
 }
 
@@ -92,9 +95,9 @@ pub(super) async fn a_reservation_cancelled_in_the_batch_that_made_it_is_seen_ca
 ) -> Verdict {
     let (show, before) = Show::open(store, 10).await?;
     let made = reserve(4);
-    let uuid = made.reservation_uuid(&before.event.id_salt);
+    let uuid = uuid_of(&made, &before.event);
     let (after, decision) = show.commit(&before, &[made, reserve(1), cancel(uuid)]).await?;
-    let last = &decision.changes[2].reservation;
+    let last = &steps(&decision)[2];
     ensure_eq!(show.reservation(uuid).await?.as_ref(), Some(last), "what one batch made and cancelled");
     ensure_eq!(show.facts(&after, &touched(&decision)).await?, left_by(&decision), "facts of both reservations");
     Ok(())
@@ -117,12 +120,12 @@ pub(super) async fn every_acknowledged_commit_is_read(store: &dyn EventStore) ->
     let (show, mut snapshot) = Show::open(store, 100).await?;
     for _ in 0..10 {
         let command = reserve(1);
-        let uuid = command.reservation_uuid(&snapshot.event.id_salt);
+        let uuid = uuid_of(&command, &snapshot.event);
         ensure_eq!(show.reservation(uuid).await?, None, "a reservation before it is made");
         let (after, decision) = show.commit(&snapshot, &[command]).await?;
         ensure_eq!(show.event().await?, decision.event, "the event after a commit");
         let read = show.reservation(uuid).await?;
-        ensure_eq!(read.as_ref(), Some(&decision.changes[0].reservation), "a reservation after it was made");
+        ensure_eq!(read.as_ref(), Some(&steps(&decision)[0]), "a reservation after it was made");
         snapshot = after;
     }
     Ok(())
@@ -135,10 +138,14 @@ pub(super) async fn a_passed_deadline_is_an_error_at_once(store: &dyn EventStore
     let id = ReservationId { event_id: show.id.clone(), uuid: touched(&decision)[0] };
     fails("create", store.create(&new_event(1), head(), passed)).await?;
     fails("load", store.load(&show.id, passed)).await?;
-    fails("facts", store.facts(&before, &[id.uuid], passed)).await?;
+    fails("facts", store.facts(&before, &named(&[id.uuid]), passed)).await?;
     fails("prove", store.prove(&show.id, before.base(), passed)).await?;
     fails("event", store.event(&show.id, passed)).await?;
     fails("reservation", store.reservation(&id, passed)).await?;
+    fails("waitlist_position", store.waitlist_position(&steps(&decision)[0], passed)).await?;
+    fails("events", store.events(None, 1, passed)).await?;
+    fails("reservations", store.reservations(&everything(Scope::Event(show.id.clone())), passed)).await?;
+    fails("due", store.due(now(store).await?, 1, passed)).await?;
     fails("ready", store.ready(passed)).await?;
     let why = fails("commit", store.commit(&before, &decision, head(), passed)).await?;
     match why {
@@ -157,4 +164,23 @@ async fn fails<T, E>(what: &str, call: impl Future<Output = Result<T, E>>) -> Ve
 
 pub(super) async fn the_store_is_ready(store: &dyn EventStore) -> Verdict {
     store.ready(soon()).await.or_finding("ready")
+}
+
+pub(super) async fn time_comes_in_whole_milliseconds_and_is_never_ahead(store: &dyn EventStore) -> Verdict {
+    /// How far the store's time may lag. The suite runs where the store runs, so both have one clock.
+    const LAG_MAX: SignedDuration = SignedDuration::from_secs(5);
+
+    let mut last = now(store).await?;
+    // Several looks, because one in a thousand finer readings would pass.
+    for _ in 0..3 {
+        let before = SystemClock.now();
+        let told = now(store).await?;
+        ensure_eq!(told, truncate(told), "the store's time");
+        ensure!(told <= SystemClock.now(), "the store's time is ahead: {told}");
+        ensure!(told >= before - LAG_MAX, "the store's time lags: {told} at {before}");
+        ensure!(told >= last, "the store's time went back: {told} after {last}");
+        last = told;
+        tokio::task::yield_now().await;
+    }
+    Ok(())
 }

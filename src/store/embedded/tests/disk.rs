@@ -9,7 +9,10 @@ use std::{
     },
 };
 
-use redb::{Database, StorageBackend, backends::FileBackend};
+use redb::{
+    Database, StorageBackend,
+    backends::{FileBackend, InMemoryBackend},
+};
 use tempfile::NamedTempFile;
 use tokio::sync::Notify;
 
@@ -58,6 +61,20 @@ impl Disk {
             Database::builder().create_with_backend(backend).map_err(|why| super::file::refused(&path, why))
         };
         EmbeddedStore::start(connect, clock()).expect("a store")
+    }
+
+    /// The file, while no store has it.
+    pub(super) fn open(&self) -> Database {
+        Database::open(self.file.path()).expect("a sound file")
+    }
+
+    /// What the file holds at this moment, in memory, whoever has it open.
+    pub(super) fn copy(&self) -> Database {
+        let copy = InMemoryBackend::new();
+        let bytes = std::fs::read(self.file.path()).expect("the file is there");
+        copy.set_len(bytes.len() as u64).expect("room in memory");
+        copy.write(0, &bytes).expect("room in memory");
+        Database::builder().create_with_backend(copy).expect("a sound file")
     }
 
     /// Lets `allowed` operations succeed, and fails all after them.

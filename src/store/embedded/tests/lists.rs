@@ -1,0 +1,222 @@
+//! The indexes say what the documents say, whatever was done; and halls cost what changed in them.
+
+use std::{collections::BTreeMap, num::NonZeroU32};
+
+use jiff::SignedDuration;
+use redb::{ReadableDatabase, ReadableTable};
+
+use super::*;
+use crate::{
+    domain::{Amend, Hall, HoldSeconds, Row, RowLabel, SeatMap, Status, Undecided, facts_needed},
+    store::{
+        Scope,
+        embedded::{
+            documents, keys,
+            tables::{DUE, EVENTS, HOLDS, Index, MADE, MADE_BY_PARTNER, RESERVATIONS, WAITLIST},
+        },
+    },
+};
+
+#[tokio::test]
+async fn after_every_commit_the_indexes_say_what_the_documents_say() {
+    let disk = Disk::new();
+    let store = disk.store();
+    let mut shows = [show(&store, "matinee").await, show(&store, "evening").await];
+    let mut now = clock().now();
+    // A fixed sequence that comes by every kind of step, with several of them on one reservation in a batch.
+    let mut random = 1_u64;
+    let mut dice = move |sides: u64| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) % sides
+    };
+    let mut seen = BTreeMap::new();
+    let mut uuids = Vec::new();
+    for round in 0..150 {
+        let snapshot = &mut shows[round % 2];
+        let mut commands = Vec::new();
+        for _ in 0..=dice(4) {
+            let known = uuids.get(usize::try_from(dice(1 + uuids.len() as u64)).expect("few")).copied();
+            let request = match (dice(6), known) {
+                (0 | 1, Some(uuid)) => Request::Cancel(uuid),
+                (2, Some(uuid)) => Request::Confirm(uuid),
+                (3, _) => {
+                    let total_seats = Some(snapshot.event.taken_seats() + u32::try_from(dice(4)).expect("few"));
+                    Request::Amend(Box::new(Amend { total_seats, ..Amend::default() }))
+                }
+                _ => {
+                    let minted = ids::reservation();
+                    uuids.push(minted);
+                    let partner = PartnerId::parse(["acme", "acme corp"][usize::try_from(dice(2)).expect("few")]);
+                    let seats = SeatCount::parse(1 + u32::try_from(dice(3)).expect("few"), 10).expect("a count");
+                    let mut reserve = Reserve::any(minted, partner.expect("a partner"), seats);
+                    reserve.waitlist = dice(3) > 0;
+                    reserve.hold = (dice(2) > 0)
+                        .then(|| HoldSeconds::parse(1 + u32::try_from(dice(9)).expect("few"), 10).expect("seconds"));
+                    Request::Reserve(reserve)
+                }
+            };
+            commands.push(Command { operation: ids::operation(), expected: None, request });
+        }
+        *snapshot = take(&store, snapshot, &commands, now).await;
+        now += SignedDuration::from_millis(700);
+        for reservation in check_indexes(&disk) {
+            *seen.entry(reservation.status.as_str()).or_insert(0) += 1;
+        }
+    }
+    assert_eq!(seen.len(), Status::ALL.len(), "every status was seen: {seen:?}");
+}
+
+/// Decides and commits as the service does.
+async fn take(store: &EmbeddedStore, snapshot: &Snapshot, commands: &[Command], now: Timestamp) -> Snapshot {
+    let mut wanted = facts_needed(&snapshot.event, commands, now, false);
+    loop {
+        let facts = store.facts(snapshot, &wanted, soon()).await.expect("facts");
+        match decide(&snapshot.event, &facts, commands, now) {
+            Ok(decision) => return store.commit(snapshot, &decision, ids::head(), soon()).await.expect("a commit"),
+            Err(Undecided::Missing(missing)) => wanted.extend(missing),
+            Err(why) => panic!("{why}"),
+        }
+    }
+}
+
+/// Compares every index with what the documents say, and returns the reservations.
+pub(super) fn check_indexes(disk: &Disk) -> Vec<Reservation> {
+    // A look of its own, past what the store reads and keeps.
+    let database = disk.copy();
+    let reading = database.begin_read().expect("a state");
+    let mut expected: [BTreeMap<Vec<u8>, u128>; 4] = Default::default();
+    let mut reservations = Vec::new();
+    for row in reading.open_table(RESERVATIONS).expect("a table").iter().expect("rows") {
+        let (key, document) = row.expect("a row");
+        let (event, uuid) = key.value().split_at(key.value().len() - 16);
+        let event_id = EventId::parse(str::from_utf8(&event[..event.len() - 1]).expect("text")).expect("an id");
+        let id = ReservationId { event_id, uuid: uuid::Uuid::from_slice(uuid).expect("a uuid") };
+        let found = documents::reservation(id, document.value()).expect("a document");
+        let uuid = found.id.uuid.as_u128();
+        expected[0].insert(keys::made(&found).bytes().to_vec(), uuid);
+        expected[1].insert(keys::made_by_partner(&found).bytes().to_vec(), uuid);
+        let place = keys::enrolled(&found.id.event_id, found.status, found.expires_at, found.created_version);
+        if let Some((roll, key)) = place {
+            expected[2 + roll as usize].insert(key.bytes().to_vec(), uuid);
+        }
+        reservations.push(found);
+    }
+    let rows = |index: Index| -> BTreeMap<Vec<u8>, u128> {
+        let table = reading.open_table(index).expect("a table");
+        let rows = table.iter().expect("rows").map(|row| row.expect("a row"));
+        rows.map(|(key, uuid)| (key.value().to_vec(), uuid.value())).collect()
+    };
+    assert_eq!([MADE, MADE_BY_PARTNER, WAITLIST, HOLDS].map(rows), expected);
+
+    let mut due = Vec::new();
+    for row in reading.open_table(EVENTS).expect("a table").iter().expect("rows") {
+        let (id, document) = row.expect("a row");
+        let id = EventId::parse(id.value()).expect("an id");
+        let event = documents::event(&id, document.value()).expect("a document").event;
+        due.extend(event.due_at.map(|due_at| keys::due(due_at, &id).bytes().to_vec()));
+    }
+    due.sort();
+    let listed = reading.open_table(DUE).expect("a table");
+    let listed: Vec<_> = listed.iter().expect("rows").map(|row| row.expect("a row").0.value().to_vec()).collect();
+    assert_eq!(listed, due);
+    reservations
+}
+
+#[tokio::test]
+async fn reservations_of_a_file_that_has_no_lists_yet_are_listed() {
+    let disk = Disk::new();
+    let store = disk.store();
+    let (_, made) = reserve(&store, &show(&store, "meetup").await, "order-1").await.expect("a commit");
+    store.close(soon()).await;
+    let database = disk.open();
+    let transaction = database.begin_write().expect("a transaction");
+    for index in [MADE, MADE_BY_PARTNER, WAITLIST, HOLDS] {
+        transaction.delete_table(index).expect("it is there");
+    }
+    transaction.delete_table(DUE).expect("it is there");
+    transaction.commit().expect("a commit");
+    drop(database);
+
+    let store = disk.store();
+    for scope in [Scope::Event(made.id.event_id.clone()), Scope::Partner(made.partner_id.clone())] {
+        let query =
+            ReservationQuery { scope, status: None, created_from: None, created_to: None, after: None, limit: 10 };
+        assert_eq!(store.reservations(&query, soon()).await.expect("a list"), std::slice::from_ref(&made));
+    }
+}
+
+#[tokio::test]
+async fn a_document_of_before_there_were_holds_and_waitlists_is_read() {
+    let id = EventId::parse("meetup").expect("an id");
+    let head = ids::head();
+    let salt: Vec<_> = [7_u8; 32].to_vec();
+    let document = serde_json::json!({
+        "format": 1, "name": "A show", "totalSeats": 10, "availableSeats": 8, "confirmedSeats": 2,
+        "reservationCount": 1, "version": 1, "head": head, "idSalt": salt,
+    });
+    let read = documents::event(&id, document.to_string().as_bytes()).expect("format 1 is known").event;
+    let mut expected = Event::open(id.clone(), EventName::parse("A show").expect("a name"), 10, IdSalt([7; 32]));
+    (expected.available_seats, expected.confirmed_seats) = (8, 2);
+    (expected.reservation_count, expected.version) = (1, Version(1));
+    assert_eq!(read, expected);
+    let stamp = documents::stamp(&id, document.to_string().as_bytes()).expect("the same document");
+    assert_eq!(stamp.base(), Base { version: Version(1), head });
+}
+
+/// An event with three blocks of seats.
+async fn hall(store: &EmbeddedStore) -> Snapshot {
+    let row = |number: u8| Row { label: RowLabel::parse(&format!("{number}R")).expect("a label"), seats: 1_000 };
+    let map = Arc::new(SeatMap::new((0..10).map(row).collect(), Vec::new()).expect("a map"));
+    let id = EventId::parse("opera").expect("an id");
+    let event = Event::open_mapped(id.clone(), EventName::parse("An opera").expect("a name"), &map, IdSalt([7; 32]));
+    assert_eq!(store.create(&event, ids::head(), soon()).await.expect("it is made"), Creation::Created);
+    load(store, &id).await
+}
+
+#[tokio::test]
+async fn a_commit_writes_the_blocks_of_a_hall_that_it_changed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = open(&dir).expect("a store");
+    let before = hall(&store).await;
+    let made = Rows::of_new(&before.event, ids::head());
+    assert_eq!((made.blocks.len(), made.seat_map.is_some()), (3, true));
+    let (decision, head) = decided(&before, "order-1");
+    let rows = Rows::of_decision(&before.event, &decision, head);
+    assert_eq!((rows.blocks.len(), rows.seat_map.is_some()), (1, false), "two seats of the first row are in one block");
+    let amended = Command {
+        operation: ids::operation(),
+        expected: None,
+        request: Request::Amend(Box::new(Amend {
+            seats_per_reservation_max: Some(NonZeroU32::new(4)),
+            ..Amend::default()
+        })),
+    };
+    let decision = decide(&before.event, &Facts::default(), [&amended], clock().now()).expect("a sound event");
+    assert!(Rows::of_decision(&before.event, &decision, head).blocks.is_empty(), "nobody took a seat");
+}
+
+#[tokio::test]
+async fn a_hall_is_shown_as_it_lasts_and_its_seat_map_is_read_once() {
+    let disk = Disk::new();
+    let store = Arc::new(disk.store());
+    let before = hall(&store).await;
+    let sold = |event: &Event| event.hall.as_ref().map_or(0, Hall::sold);
+    disk.hold();
+    let committing = in_background(&store, &before);
+    disk.held().await;
+    assert_eq!(sold(&load(&store, &before.event.id).await.event), 0, "before the disk has it");
+    disk.release();
+    let after = committing.await.expect("no panic").expect("a commit").0;
+    let shown = load(&store, &before.event.id).await;
+    assert_eq!((sold(&shown.event), &shown.event), (2, &after.event));
+
+    disk.fail_after(3);
+    reserve(&store, &after, "order-2").await.expect_err("the disk fails");
+    disk.heal();
+    let shown = load(&store, &before.event.id).await;
+    let expected = if shown.base() == after.base() { 2 } else { 4 };
+    assert_eq!(sold(&shown.event), expected, "whichever state lasts, its seats go with it");
+
+    let hall = shown.event.hall.expect("a hall");
+    assert!(Arc::ptr_eq(hall.map(), before.event.hall.as_ref().expect("a hall").map()), "one seat map in memory");
+}
