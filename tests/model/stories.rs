@@ -143,7 +143,7 @@ fn seats() -> impl Strategy<Value = Seats> {
     (partner, count, named, any::<bool>(), hold_seconds, option::weighted(0.8, select(&NAMES[..]))).prop_map(
         |(partner, count, named, waitlist, hold_seconds, called)| {
             let count = if named.is_empty() { count } else { u32::try_from(named.len()).expect("few seats") };
-            Seats { partner, count, waitlist: waitlist && named.is_empty(), named, hold_seconds, called }
+            Seats { partner, count, named, waitlist, hold_seconds, called }
         },
     )
 }

@@ -56,8 +56,14 @@ fn more_of_those_who_wait_are_asked_for_when_more_seats_come_free_than_foreseen(
     asks.extend((0..1_000).map(|_| wait("zoe", 1)));
     world.batch(&world.commands(&asks, 0), at(1));
     world.rounds = 0;
-    world.batch(&world.commands(&[total_seats(900), cancel("all"), wait("bob", 1)], 2_000), at(2));
-    assert_eq!((world.event.reservation_count, world.event.waitlist_count), (900, 101));
+    let asks = [wait("bob", 1), total_seats(900), cancel("all"), wait("bob", 1)];
+    world.batch(&world.commands(&asks, 2_000), at(2));
+    assert_eq!((world.event.reservation_count, world.event.waitlist_count), (900, 102));
+    let served = world.with(Status::Confirmed);
+    assert!(
+        served.iter().all(|served| served.partner_id.as_str() == "zoe"),
+        "nobody overtakes those who were not known"
+    );
     assert!(world.rounds <= 4, "{} questions", world.rounds);
     world.check(at(2));
 }

@@ -95,6 +95,16 @@ fn exactly_as_many_as_fit_leave_nothing_over() {
 }
 
 #[test]
+fn as_many_holds_as_one_decision_can_end_are_enough_to_know() {
+    let mut world = World::new(10_000);
+    let commands = world.commands(&many(hold("acme", 1, 10)), 0);
+    all(&mut world, &commands, at(1));
+    let facts = world.facts(&Wanted { holds: CHANGES_MAX, ..Wanted::default() });
+    let decision = decide(&world.event, &facts, &[], at(11)).expect("a decision");
+    assert_eq!((decision.changes.len(), decision.event.due_at), (CHANGES_MAX, Some(at(11))));
+}
+
+#[test]
 fn what_is_left_over_stays_due_when_the_clock_runs_backwards() {
     for lapsing in [CHANGES_MAX + 1, CHANGES_MAX + 512, 2 * CHANGES_MAX] {
         let mut world = World::new(10_000);

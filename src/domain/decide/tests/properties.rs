@@ -77,6 +77,16 @@ proptest! {
     }
 
     #[test]
+    fn however_little_is_known_at_first_the_decision_is_the_same(story in story(20)) {
+        let (mut world, batches) = begin(&story);
+        for (now, batch) in batches {
+            let Wanted { reservations, .. } = facts_needed(&world.event, &batch, now, false);
+            let little = world.decide_from(Wanted { reservations, ..Wanted::default() }, &batch, now).0;
+            prop_assert_eq!(world.batch(&batch, now), little);
+        }
+    }
+
+    #[test]
     fn every_change_has_its_own_version_in_order_and_leads_to_the_event(story in story(20)) {
         let (mut world, batches) = begin(&story);
         for (now, batch) in batches {

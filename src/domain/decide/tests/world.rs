@@ -63,7 +63,11 @@ impl World {
 
     /// What would become of `commands`, and how many questions for facts that took. Exactly what is asked is answered.
     pub(super) fn decide(&self, commands: &[Command], now: Timestamp, attempted: bool) -> (Decision, usize) {
-        let mut wanted = facts_needed(&self.event, commands, now, attempted);
+        self.decide_from(facts_needed(&self.event, commands, now, attempted), commands, now)
+    }
+
+    /// The same, beginning with the facts that are `wanted`.
+    pub(super) fn decide_from(&self, mut wanted: Wanted, commands: &[Command], now: Timestamp) -> (Decision, usize) {
         for round in 1..=ROUNDS_MAX {
             match decide(&self.event, &self.facts(&wanted), commands, now) {
                 Ok(decision) => return (decision, round),
