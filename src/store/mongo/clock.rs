@@ -63,7 +63,7 @@ impl Measurement {
         if elapsed > FRESH_FOR {
             return None;
         }
-        let certain = SignedDuration::try_from(elapsed - elapsed / DRIFT).ok()?;
+        let certain = SignedDuration::try_from(elapsed.saturating_sub(elapsed / DRIFT)).ok()?;
         self.told.checked_add(certain).ok().map(truncate)
     }
 }

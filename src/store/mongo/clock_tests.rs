@@ -1,10 +1,10 @@
 use bson::{DateTime, doc};
 
 use super::*;
-use crate::clock::{Clock, SystemClock};
-
-#[path = "../../../tests/support/mongod/mod.rs"]
-mod mongod;
+use crate::{
+    clock::{Clock, SystemClock},
+    store::mongo::mongod,
+};
 
 const TOLD: i64 = 1_800_000_000_000;
 

@@ -91,7 +91,9 @@ impl Ask<'_> {
             look_up(self.deployment, event_id, &in_journal, Concern::Local, self.deadline),
         )?;
         let mut journal = self.journal.clone();
-        looked_up.into_iter().for_each(|state| journal.learn(state));
+        for state in looked_up {
+            journal.learn(state);
+        }
         let active = overlay(&active, &rows, false, &journal);
         self.not_stale(&active)?;
         let mut by_partner: HashMap<_, Vec<_>> = partners.iter().map(|partner| (partner.clone(), Vec::new())).collect();

@@ -244,5 +244,9 @@ fn head_value(head: Head) -> bson::Binary {
 }
 
 #[cfg(test)]
+#[path = "../../../tests/support/mongod/mod.rs"]
+mod mongod;
+
+#[cfg(test)]
 #[path = "store_tests.rs"]
 mod tests;

@@ -40,7 +40,9 @@ impl Newest {
     /// The last state of each reservation among `entries`.
     pub(super) fn of(entries: impl IntoIterator<Item = Arc<Reservation>>) -> Self {
         let mut newest = Self::default();
-        entries.into_iter().for_each(|entry| newest.learn(entry));
+        for entry in entries {
+            newest.learn(entry);
+        }
         newest
     }
 

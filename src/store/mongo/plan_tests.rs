@@ -9,12 +9,9 @@ use crate::{
     store::mongo::{
         deployment::{Deployment, write_errors},
         documents::{EventDocument, ReservationDocument},
-        schema,
+        mongod, schema,
     },
 };
-
-#[path = "../../../tests/support/mongod/mod.rs"]
-mod mongod;
 
 /// Reservations of each event: enough for a plan that looks at all of them to be seen.
 const RESERVATIONS_OF_EVENT: i64 = 400;
@@ -98,7 +95,7 @@ fn list(scope: Scope) -> ReservationQuery {
 }
 
 fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(60)
+    Instant::now() + Duration::from_mins(1)
 }
 
 fn at(milliseconds: i64) -> Timestamp {

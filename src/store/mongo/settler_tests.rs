@@ -7,10 +7,8 @@ use super::*;
 use crate::{
     domain::{Operation, OperationId, OperationKind, PartnerId, Reservation, ReservationId, SeatCount, Status},
     ids,
+    store::mongo::mongod,
 };
-
-#[path = "../../../tests/support/mongod/mod.rs"]
-mod mongod;
 
 /// Reservations in one bulk write; enough for two of them to overlap.
 const RESERVATIONS_IN_ROUND: usize = 500;

@@ -15,11 +15,8 @@ use crate::{
     store::{Place, Scope},
 };
 
-#[path = "../../../tests/support/mongod/mod.rs"]
-mod mongod;
-
-const SEEDS: u64 = 4;
-const STEPS: usize = 80;
+const SEEDS: u64 = 3;
+const STEPS: usize = 60;
 const PARTNERS: [&str; 3] = ["acme", "globex", "initech"];
 
 struct Play {
