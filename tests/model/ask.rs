@@ -48,10 +48,6 @@ pub(crate) enum Whom {
 }
 
 impl Ask {
-    pub(crate) fn of(what: What) -> Self {
-        Self { what, key: None, expected: None }
-    }
-
     /// The command, to an event that has `salt`; `index` sets it apart from all others of its story.
     pub(crate) fn build(&self, salt: &IdSalt, index: usize) -> Command {
         let request = match &self.what {

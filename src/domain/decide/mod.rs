@@ -91,7 +91,7 @@ pub fn decide<'a>(
     let mut outcomes = Vec::new();
     batch.look_after()?;
     for command in commands {
-        if batch.left_over || batch.is_full() || batch.would_forget_itself(command) {
+        if batch.is_full() || batch.would_forget_itself(command) {
             break;
         }
         outcomes.push(match &command.request {
@@ -118,7 +118,8 @@ struct Batch<'a> {
     joined: VecDeque<Uuid>,
     /// What those partners have who were asked about.
     partners: HashMap<PartnerId, Possessions>,
-    /// Whether [`CHANGES_MAX`] was reached while free seats or lapsed holds were left to be dealt with.
+    /// Whether [`CHANGES_MAX`] was reached, so that no command is looked at any more, while free seats or lapsed holds were
+    /// left to be dealt with.
     left_over: bool,
 }
 

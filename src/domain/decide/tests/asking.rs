@@ -56,6 +56,10 @@ pub(super) fn sales(sales: Sales) -> Ask {
 }
 
 impl Ask {
+    fn of(what: What) -> Self {
+        Self { what, key: None, expected: None }
+    }
+
     /// Names the reservation, so that [`cancel`] and [`confirm`] can.
     pub(super) fn called(self, name: &'static str) -> Self {
         self.with(|seats| seats.called = Some(name))

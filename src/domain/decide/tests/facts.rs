@@ -29,6 +29,7 @@ fn nothing_is_asked_for_that_cannot_matter() {
     let asked = |ask: Ask, second| facts_needed(&world.event, &world.commands(&[ask], 9), at(second), false);
     assert!(asked(reserve("acme", 1), 60).is_empty(), "nothing is due, nothing is free, nobody asks who waits");
     assert_eq!(asked(cancel("a"), 60).waitlist, 2, "all who wait, for they are few");
+    assert_eq!(asked(total_seats(9), 60).waitlist, 2, "more seats are for those who wait");
     let due = asked(reserve("acme", 1), 61);
     assert_eq!((due.holds, due.waitlist), (1, 2), "a hold is due, and its seats go to those who wait");
 }
