@@ -95,13 +95,13 @@ async fn agree(store: &dyn EventStore) {
 }
 
 /// Tells one story of a new event.
-async fn tell(store: &dyn EventStore, story: &Story) -> Verdict {
+async fn tell(store: &dyn EventStore, tale: &Story) -> Verdict {
     let id = EventId::parse(&format!("model-{}", ids::reservation())).or_finding("an id")?;
-    let event = story.event(id, ids::id_salt());
+    let event = tale.event(id, ids::id_salt());
     store.create(&event, ids::head(), soon()).await.or_finding("create")?;
     let mut naive = Naive::of(&event);
     let mut snapshot = load(store, &event.id).await?;
-    for (beat, (now, commands)) in story.batches(&event.id_salt).into_iter().enumerate() {
+    for (beat, (now, commands)) in tale.batches(&event.id_salt).into_iter().enumerate() {
         if beat % 2 == 0 {
             snapshot = load(store, &event.id).await?;
         }

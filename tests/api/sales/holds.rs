@@ -23,10 +23,10 @@ async fn a_thousand_holds_lapse_among_a_thousand_reservations_and_two_hundred_co
             assert_eq!(answer.text("status"), "held");
             answer.id().to_owned()
         };
-        let held = join_all((0..1_000).map(hold)).await;
+        let all_held = join_all((0..1_000).map(hold)).await;
         let confirm = async |(number, id): (u32, &String)| {
             // Some come in time, some too late, and most in the very moment.
-            sleep(Duration::from_millis(1_000) + Duration::from_millis(15) * number).await;
+            sleep(Duration::from_secs(1) + Duration::from_millis(15) * number).await;
             let answer = sale.confirm(id).await;
             match answer.status {
                 200 => assert_eq!(answer.text("status"), "confirmed"),
@@ -43,7 +43,7 @@ async fn a_thousand_holds_lapse_among_a_thousand_reservations_and_two_hundred_co
             sleep(Duration::from_millis(1_500)).await;
             sale.kill_one().await;
         };
-        let confirmations = join_all((0..200).zip(&held[..200]).map(confirm));
+        let confirmations = join_all((0..200).zip(&all_held[..200]).map(confirm));
         let (confirmed, (reserved, ())) = join(confirmations, join(join_all((0..1_000).map(reserve)), crash)).await;
         sale.within_promised("no hold is left", |event| event.number("heldSeats") == 0).await;
 
@@ -52,7 +52,7 @@ async fn a_thousand_holds_lapse_among_a_thousand_reservations_and_two_hundred_co
             let expected = if *in_time { "confirmed" } else { "expired" };
             assert_eq!(all[id]["status"], expected, "what the answer said is what stands: {id}");
         }
-        for id in &held[200..] {
+        for id in &all_held[200..] {
             assert_eq!(all[id]["status"], "expired", "{id}");
         }
         let in_time = confirmed.iter().filter(|(_, in_time)| *in_time).count();

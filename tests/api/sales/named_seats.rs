@@ -21,14 +21,12 @@ async fn two_hundred_partners_want_three_each_of_the_same_ten_seats() {
             let wanted: Vec<_> =
                 (0..3).map(|step| format!("A{}", 6 + (number * 7 + step * (1 + number % 3)) % 10)).collect();
             let answer = sale.reserve(&format!("p{number}"), json!({ "seatIds": wanted })).await;
-            match answer.status {
-                201 => assert_eq!(seat_ids(answer.json()), wanted, "these or none"),
-                _ => {
-                    let problem = answer.expect_problem(409, "seat-taken");
-                    let taken = seat_ids(problem.json());
-                    assert!(!taken.is_empty() && taken.iter().all(|seat| wanted.contains(seat)), "{problem}");
-                }
+            if answer.status == 201 {
+                return assert_eq!(seat_ids(answer.json()), wanted, "these or none");
             }
+            let problem = answer.expect_problem(409, "seat-taken");
+            let taken = seat_ids(problem.json());
+            assert!(!taken.is_empty() && taken.iter().all(|seat| wanted.contains(seat)), "{problem}");
         };
         join(join_all((0..200).map(want)), sale.kill_one()).await;
 
