@@ -242,14 +242,14 @@ mod tests {
     #[tokio::test]
     async fn an_application_serves_until_it_is_told_to_stop() {
         let directory = tempfile::tempdir().expect("a directory");
-        let mut application = Application::build(config(&directory, &["--port", "0"])).await.expect("it starts");
+        let application = Application::build(config(&directory, &["--port", "0"])).await.expect("it starts");
         let url = format!("http://{}", application.addr());
-        (&mut application.opening).await.expect("the event opens");
         let (stop, stopped) = oneshot::channel::<()>();
         let running = tokio::spawn(application.run_until(async { drop(stopped.await) }));
 
-        let ready = reqwest::get(format!("{url}/readyz")).await.expect("an answer");
-        assert_eq!(ready.status(), 200);
+        // It serves while its event is being opened, so the first answers may be that it is not ready.
+        let ready = async { while reqwest::get(format!("{url}/readyz")).await.expect("an answer").status() != 200 {} };
+        timeout(Duration::from_secs(10), ready).await.expect("ready in time");
         let summary: serde_json::Value =
             reqwest::get(format!("{url}/reservations")).await.expect("an answer").json().await.expect("JSON");
         assert_eq!(summary["availableSeats"], 500);
