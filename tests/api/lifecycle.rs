@@ -192,7 +192,7 @@ async fn a_server_that_stops_loses_nothing() {
 async fn a_uri_without_rights_is_told_in_one_line_and_never_shown() {
     let node = Node::standalone().await;
     let uri = format!("mongodb://{}/rights", node.address()).replace("mongodb://", "mongodb://someone:secret@");
-    let server = Launch::on(&Store::Mongo(uri)).start().await;
+    let server = Launch::on(&Store::Mongo(uri)).without_store().start().await;
     server.client().health().await.expect(200);
     server.client().readyz().await.expect_problem(503, "store-unavailable");
     let line = server.log().line_with("uthentication", PATIENCE).await;

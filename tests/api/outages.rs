@@ -6,7 +6,7 @@ use crate::support::{
     client::{Answer, Client},
     heavy,
     mongod::{process::POLL, replica_set::ReplicaSet},
-    server::{Launch, Server},
+    server::Launch,
     store::{EVENT, Store, drop_database},
 };
 
@@ -23,7 +23,7 @@ const RECOVERED_WITHIN: Duration = Duration::from_secs(5);
 async fn a_store_that_dies_and_comes_back_needs_no_restart() {
     let _room = heavy().await;
     let set = ReplicaSet::start(3).await;
-    let server = start(&set).await;
+    let server = launch(&set).start().await;
     let client = server.client();
     let before = client.post_reservation("acme", 2).await.expect(201);
 
@@ -54,7 +54,7 @@ async fn a_server_may_start_before_its_store() {
     for node in 0..set.len() {
         set.kill(node);
     }
-    let server = start(&set).await;
+    let server = launch(&set).without_store().start().await;
     let client = server.client();
     expect_outage(&client, &format!("{EVENT}.0198a3b2-7c1d-7def-8123-456789abcdef")).await;
     for node in 0..set.len() {
@@ -77,9 +77,9 @@ async fn a_server_whose_event_is_gone_is_not_ready() {
     client.health().await.expect(200);
 }
 
-async fn start(set: &ReplicaSet) -> Server {
+fn launch(set: &ReplicaSet) -> Launch {
     let store = Store::Mongo(set.uri("outage"));
-    Launch::on(&store).set("REQUEST_TIMEOUT_MS", &REQUEST_TIMEOUT.as_millis().to_string()).start().await
+    Launch::on(&store).set("REQUEST_TIMEOUT_MS", &REQUEST_TIMEOUT.as_millis().to_string())
 }
 
 /// Everything that needs the store is refused in time, several times over; what needs none goes on.

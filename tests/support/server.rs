@@ -10,13 +10,14 @@ use std::{
 
 use rustix::process::Signal;
 use tempfile::TempDir;
+use tokio::time::{sleep, timeout};
 
 use super::{
     client::Client,
     log::Log,
     mongod::{
         node::{free_port, scratch},
-        process::Guarded,
+        process::{Guarded, POLL},
     },
     store::Store,
 };
@@ -32,6 +33,8 @@ const ADDRESS_MARK: &str = "http://127.0.0.1:";
 pub(crate) struct Launch {
     settings: Vec<(String, String)>,
     port: u16,
+    /// Whether its store is there, so that it will be ready soon after it listens.
+    has_store: bool,
 }
 
 /// A server process, which may be ended and started again. It dies with this value, and with the test's process.
@@ -62,7 +65,7 @@ pub(crate) struct Ended {
 impl Launch {
     /// A server on `store`, with default settings and any free port.
     pub(crate) fn on(store: &Store) -> Self {
-        Self { settings: vec![store.setting()], port: 0 }
+        Self { settings: vec![store.setting()], port: 0, has_store: true }
     }
 
     /// Sets one more variable of the server's environment, or changes one.
@@ -79,7 +82,13 @@ impl Launch {
         self
     }
 
-    /// Starts it and waits until it listens.
+    /// Says that its store is out of reach for now, so that nobody waits for the server to be ready.
+    pub(crate) fn without_store(mut self) -> Self {
+        self.has_store = false;
+        self
+    }
+
+    /// Starts it and waits until it listens, and is ready if its store is there.
     pub(crate) async fn start(self) -> Server {
         let mut server = Server { launch: self, directory: scratch("server"), runs: Mutex::default() };
         server.launch.port = server.run().await;
@@ -150,7 +159,7 @@ impl Server {
         self.wait_for_end().await
     }
 
-    /// Starts it again after it was ended, with the same settings on the same port, and waits until it listens.
+    /// Starts it again after it was ended, with the same settings on the same port, and waits as [`Launch::start`] does.
     pub(crate) async fn restart(&self) {
         assert!(
             self.current(|run| run.process.exited().is_some()),
@@ -164,7 +173,7 @@ impl Server {
         self.current(|run| run.log.clone())
     }
 
-    /// Starts a process and waits for the line that tells where it listens; gives the port.
+    /// Starts a process, waits for the line that tells where it listens, and until it is ready; gives the port.
     async fn run(&self) -> u16 {
         let mut process = self.launch.spawn(self.directory.path(), &[] as &[&str]);
         let (_, log) = logs(&mut process);
@@ -172,7 +181,11 @@ impl Server {
         let line = log.line_with(ADDRESS_MARK, START_PATIENCE).await;
         let (_, rest) = line.split_once(ADDRESS_MARK).expect("the line was chosen for it");
         let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
-        digits.parse().unwrap_or_else(|_| panic!("no port in the start-up line {line}"))
+        let port = digits.parse().unwrap_or_else(|_| panic!("no port in the start-up line {line}"));
+        if self.launch.has_store {
+            wait_until_ready(&Client::new(port)).await;
+        }
+        port
     }
 
     fn current<T>(&self, act: impl FnOnce(&mut Run) -> T) -> T {
@@ -200,6 +213,16 @@ impl Drop for Server {
         }
         assert!(!broken || std::thread::panicking(), "a server ended by itself or panicked; its log is above");
     }
+}
+
+/// A new database needs its collections and indexes first, which takes its time on a busy machine.
+async fn wait_until_ready(client: &Client) {
+    let ready = async {
+        while client.readyz().await.status != 200 {
+            sleep(POLL).await;
+        }
+    };
+    timeout(START_PATIENCE, ready).await.unwrap_or_else(|_| panic!("not ready within {START_PATIENCE:?}"));
 }
 
 fn logs(process: &mut Guarded) -> (Log, Log) {

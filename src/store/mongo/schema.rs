@@ -34,8 +34,6 @@ const PULSE_EXPIRES_AFTER_SECS: i32 = 24 * 60 * 60;
 
 /// Makes what is missing, and brings the validators up to date. Safe to run in many processes at once.
 pub(super) async fn prepare(deployment: &Deployment, deadline: Instant) -> Result<(), StoreError> {
-    collection(deployment, EVENTS, event_validator(), deadline).await?;
-    collection(deployment, RESERVATIONS, reservation_validator(), deadline).await?;
     let journaled = doc! {
         "name": JOURNALED,
         "key": { "format": 1, "_id": 1 },
@@ -46,10 +44,16 @@ pub(super) async fn prepare(deployment: &Deployment, deadline: Instant) -> Resul
         "key": { "dueAt": 1, "_id": 1 },
         "partialFilterExpression": { "dueAt": { "$exists": true } },
     };
-    indexes(deployment, EVENTS, [journaled, due], deadline).await?;
-    indexes(deployment, RESERVATIONS, reservation_indexes(), deadline).await?;
     let expiry = doc! { "name": "expiry", "key": { "at": 1 }, "expireAfterSeconds": PULSE_EXPIRES_AFTER_SECS };
-    indexes(deployment, PULSES, [expiry], deadline).await
+    let events = async {
+        collection(deployment, EVENTS, event_validator(), deadline).await?;
+        indexes(deployment, EVENTS, [journaled, due], deadline).await
+    };
+    let reservations = async {
+        collection(deployment, RESERVATIONS, reservation_validator(), deadline).await?;
+        indexes(deployment, RESERVATIONS, reservation_indexes(), deadline).await
+    };
+    tokio::try_join!(events, reservations, indexes(deployment, PULSES, [expiry], deadline)).map(drop)
 }
 
 /// Every index costs settling speed. The full ones are on fields that never change, so a changed reservation moves only in
