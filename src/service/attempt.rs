@@ -48,7 +48,9 @@ pub(super) struct Committer {
     /// against it before an answer leaves.
     current: Option<Arc<Snapshot>>,
     /// Bases of unclear attempts. While the event stands at one, that attempt may yet land, so a batch with nothing to
-    /// write is not answered there: first the event gets a new head, at which the attempt can never land.
+    /// write is not answered there: first the event gets a new head, at which the attempt can never land. The unclear
+    /// attempts of other processes are not known here; so a refusal under a key, which may be the retry of one of them,
+    /// goes the same way.
     suspects: VecDeque<Base>,
     /// Whether the last look found no such event: then nothing is worth keeping, and many tasks for events that do not exist
     /// must not add up.
@@ -151,7 +153,9 @@ impl Committer {
             Err(attempt) => return attempt,
         };
         let base = snapshot.base();
-        if decision.is_empty(&snapshot.event) && !self.suspects.contains(&base) {
+        let may_land_late =
+            self.suspects.contains(&base) || self.store.is_shared() && batch.refuses_a_key(&decision.outcomes);
+        if decision.is_empty(&snapshot.event) && !may_land_late {
             return Attempt::Unchanged(snapshot, decision.outcomes);
         }
         let begun = Instant::now();

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio::{sync::oneshot, time::Instant};
 
 use super::ServiceError;
-use crate::domain::{Command, Event, Outcome, ReservationId};
+use crate::domain::{Command, Event, Outcome, Rejection, ReservationId};
 
 /// A command on its way to its decision, with the way back for the answer.
 #[derive(Debug)]
@@ -146,6 +146,13 @@ impl Batch {
                 member.reservation_id = uuid.map(reservation_id);
             }
         }
+    }
+
+    /// Whether somebody who may have asked elsewhere before, under the same key, is refused by `outcomes`. What was asked
+    /// there may yet land while the event stands where it is. (A key that is in use is so for good.)
+    pub(super) fn refuses_a_key(&self, outcomes: &[Outcome]) -> bool {
+        let for_now = |outcome: &Outcome| matches!(outcome, Outcome::Refused(why) if *why != Rejection::KeyReused);
+        self.commands().zip(outcomes).any(|(command, outcome)| command.key().is_some() && for_now(outcome))
     }
 
     /// Answers with what was decided. Those that `outcomes` do not reach are the batch that is returned.

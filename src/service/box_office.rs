@@ -77,13 +77,19 @@ impl BoxOffice {
                 Ok(Creation::Created) => {
                     return Ok(Answer { subject: Box::new(event.summary()), replayed: false });
                 }
-                Ok(Creation::Existed) => existing = self.store.event(&event.id, deadline).await?,
+                Ok(Creation::Existed) => {
+                    existing = self.store.event(&event.id, deadline).await.map_err(|why| match why {
+                        _ if tried => ServiceError::OutcomeUnknown(None),
+                        why => why.into(),
+                    })?;
+                }
                 // Whether it was made is seen at the next try.
                 Err(StoreError::Unavailable(_)) if Instant::now() + CREATE_PAUSE < deadline => {
                     tried = true;
                     sleep(CREATE_PAUSE).await;
                 }
                 Err(StoreError::Unavailable(_)) => return Err(ServiceError::OutcomeUnknown(None)),
+                Err(_) if tried => return Err(ServiceError::OutcomeUnknown(None)),
                 Err(why) => return Err(why.into()),
             }
         }

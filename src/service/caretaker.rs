@@ -19,8 +19,11 @@ use crate::{
 /// The pause between two looks. Seats of a lapsed hold are promised to the next within two seconds.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// Events that one look finds at most; with more it looks again at once.
+/// Events that one look finds at most; with more it looks again soon.
 const EVENTS_MAX: usize = 256;
+
+/// The pause after a look that found as many: their tasks need some time, and more may be due.
+const FULL_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long one look may take.
 const LOOK_PATIENCE: Duration = Duration::from_secs(2);
@@ -37,10 +40,9 @@ pub(super) async fn look_forever(store: Arc<dyn EventStore>, inboxes: Weak<Inbox
             }
         };
         drop(inboxes);
-        if found < EVENTS_MAX {
-            // Several processes come apart, so that mostly one of them finds the work.
-            sleep(LOOK_EVERY.mul_f64(0.5 + ids::jitter() / 2.0)).await;
-        }
+        let pause = if found < EVENTS_MAX { LOOK_EVERY } else { FULL_PAUSE };
+        // Several processes come apart, so that mostly one of them finds the work.
+        sleep(pause.mul_f64(0.5 + ids::jitter() / 2.0)).await;
     }
 }
 

@@ -119,7 +119,10 @@ impl EventTask {
                     }
                     continue;
                 }
-                Attempt::Unchanged(..) if batch.is_deserted() && !batch.unclear => return,
+                // The event was due by somebody's word, and is not as it is known here: it is loaded anew at the next look.
+                Attempt::Unchanged(snapshot, _) if batch.is_deserted() && !batch.unclear => {
+                    return self.committer.forget(Some(snapshot.base()));
+                }
                 Attempt::Unchanged(snapshot, outcomes) => {
                     batch.mark_possible(&snapshot.event, &outcomes);
                     let base = snapshot.base();

@@ -234,6 +234,10 @@ impl EventStore for EmbeddedStore {
         Ok(self.clock.now())
     }
 
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     async fn ready(&self, deadline: Instant) -> Result<(), StoreError> {
         if self.writer.is_closed() {
             return Err(closed());

@@ -182,6 +182,10 @@ pub trait EventStore: Send + Sync + 'static {
     /// When the store's time is not known for certain.
     async fn now(&self, deadline: Instant) -> Result<Timestamp, StoreError>;
 
+    /// Whether other processes may change the same events: then commits that they sent may be under way, whether they live
+    /// or not.
+    fn is_shared(&self) -> bool;
+
     /// Whether the store can be reached and would take a commit.
     async fn ready(&self, deadline: Instant) -> Result<(), StoreError>;
 

@@ -65,6 +65,22 @@ async fn a_server_may_start_before_its_store() {
 }
 
 #[tokio::test]
+async fn a_commit_that_a_frozen_primary_makes_later_is_not_called_failed() {
+    let _room = heavy().await;
+    let set = ReplicaSet::start(1).await;
+    let store = Store::Mongo(set.uri("frozen"));
+    // Long enough for the driver to notice that the primary does not answer, and to break the commit off.
+    let server = Launch::on(&store).set("REQUEST_TIMEOUT_MS", "8000").start().await;
+    let client = server.client();
+    client.post_reservation("before", 1).await.expect(201);
+    set.pause(0);
+    // The commit is in the primary's socket, and is made when the primary goes on.
+    client.post_reservation("acme", 1).await.expect_problem(503, "outcome-unknown");
+    set.resume(0);
+    expect_recovery(&set, &client).await;
+}
+
+#[tokio::test]
 async fn a_server_whose_event_is_gone_is_not_ready() {
     let store = Store::mongo("emptied").await;
     let Store::Mongo(uri) = &store else { unreachable!("a MongoDB was asked for") };

@@ -49,6 +49,7 @@ pub(crate) struct FaultyStore {
     /// How many changes each commit that began had.
     begun: mpsc::UnboundedSender<usize>,
     hide_next_creation: AtomicBool,
+    hide_events: AtomicBool,
     /// How often it was asked which events are due.
     looks: watch::Sender<u64>,
 }
@@ -66,6 +67,7 @@ impl FaultyStore {
                 gate: None,
                 begun,
                 hide_next_creation: AtomicBool::new(false),
+                hide_events: AtomicBool::new(false),
                 looks: watch::Sender::new(0),
             },
             heard,
@@ -89,6 +91,11 @@ impl FaultyStore {
         let mut looks = self.looks.subscribe();
         let enough = *looks.borrow_and_update() + 2;
         looks.wait_for(|looks| *looks >= enough).await.expect("the store lives");
+    }
+
+    /// Tells of no event that is there, from now on.
+    pub(crate) fn hide_events(&self) {
+        self.hide_events.store(true, Relaxed);
     }
 
     /// Makes the next new event, and tells nobody.
@@ -173,7 +180,12 @@ impl EventStore for FaultyStore {
     }
 
     async fn event(&self, event_id: &EventId, deadline: Instant) -> Result<Option<Event>, StoreError> {
-        self.inner.event(event_id, deadline).await
+        // Before the first failure the event is looked for in vain.
+        let found = self.inner.event(event_id, deadline).await?;
+        if found.is_some() && self.hide_events.load(Relaxed) {
+            return Err(StoreError::Unavailable("no answer".to_owned()));
+        }
+        Ok(found)
     }
 
     async fn reservation(&self, id: &ReservationId, deadline: Instant) -> Result<Option<Arc<Reservation>>, StoreError> {
@@ -209,6 +221,11 @@ impl EventStore for FaultyStore {
 
     async fn now(&self, deadline: Instant) -> Result<Timestamp, StoreError> {
         self.inner.now(deadline).await
+    }
+
+    fn is_shared(&self) -> bool {
+        // What is proven here is meant for stores that are.
+        true
     }
 
     async fn ready(&self, deadline: Instant) -> Result<(), StoreError> {

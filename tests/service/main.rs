@@ -3,4 +3,5 @@
 mod fates;
 mod faulty;
 mod house;
+mod rivals;
 mod sales;

@@ -208,6 +208,11 @@ async fn an_event_is_made_once() {
     house.store.hide_next_creation();
     let hidden = office.create_event(new(Some("hidden"), "Hidden"), Terms::default()).await.expect("it is found");
     assert!(!hidden.replayed, "to the organizer this is the first answer");
+
+    house.store.hide_next_creation();
+    house.store.hide_events();
+    let error = office.create_event(new(Some("lost"), "Lost"), Terms::default()).await.expect_err("no answer");
+    assert!(matches!(error, ServiceError::OutcomeUnknown(None)), "{error:?}: it may have been made");
 }
 
 async fn open(seats: u32) -> House {
@@ -267,7 +272,7 @@ impl House {
     }
 
     /// Requires that `condition` comes true within the promised time, without any request that changes something.
-    async fn within_promised(&self, what: &str, condition: impl AsyncFn() -> bool) {
+    pub(crate) async fn within_promised(&self, what: &str, condition: impl AsyncFn() -> bool) {
         let coming = async {
             while !condition().await {
                 tokio::task::yield_now().await;

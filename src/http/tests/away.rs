@@ -54,6 +54,10 @@ impl EventStore for Away {
     async fn now(&self, _: Instant) -> Result<Timestamp, StoreError> {
         away()
     }
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     async fn ready(&self, _: Instant) -> Result<(), StoreError> {
         away()
     }

@@ -102,7 +102,9 @@ impl Journals {
             for (event_id, key) in keys {
                 let keys = state.events.entry(event_id).or_default();
                 keys.pending.retain(|pending| *pending != key);
-                keys.settled.push(key);
+                if !keys.settled.contains(&key) {
+                    keys.settled.push(key);
+                }
                 keys.touched = Some(now);
             }
         }

@@ -203,6 +203,10 @@ impl EventStore for MongoStore {
         self.clock.now(deadline).await
     }
 
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     async fn ready(&self, deadline: Instant) -> Result<(), StoreError> {
         let too_late = || StoreError::Unavailable("no answer in time".to_owned());
         // A cached answer would be there even when the caller's time is over.

@@ -44,6 +44,35 @@ async fn an_older_state_that_arrives_late_never_replaces_a_newer_one() {
     deployment.shutdown().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_was_queued_twice_is_trimmed_once() {
+    let uri = mongod::shared::one_node().await.uri(&mongod::shared::unique_db("twice"));
+    let deployment = Arc::new(Deployment::connect(&uri).await.expect("a good connection string"));
+    super::super::schema::prepare(&deployment, Instant::now() + PATIENCE).await.expect("a fresh database");
+    let settler = Settler { deployment: deployment.clone(), journals: Arc::default(), unreadable: Mutex::default() };
+    let event_id = EventId::parse("show").expect("a good id");
+    let name = crate::domain::EventName::parse("A show").expect("a name");
+    let event = crate::domain::Event::open(event_id.clone(), name, 5, ids::id_salt());
+    let document = bson::serialize_to_raw_document_buf(&EventDocument::new(&event, ids::head())).expect("a document");
+    let mut documents = RawArrayBuf::new();
+    documents.push(&document);
+    deployment
+        .write(rawdoc! { "insert": EVENTS, "documents": documents }, Instant::now() + PATIENCE)
+        .await
+        .expect("inserted");
+
+    let entries: Arc<[Entry]> = [entry(&event_id, ids::reservation(), Status::Confirmed)].into();
+    let unsettled = Unsettled { event_id: event_id.clone(), key: Version(1), entries };
+    // The sweep saw the commit before its own process had the acknowledgement.
+    settler.journals.enqueue(unsettled.clone());
+    settler.journals.enqueue(unsettled);
+    settler.settle_queue().await.expect("settled");
+    let keys = settler.journals.settled_keys(&event_id);
+    let trimmed = settler.trim_event(&event_id, &keys).await;
+    assert!(matches!(trimmed, Ok(true)), "{keys:?}: {trimmed:?}");
+    deployment.shutdown().await;
+}
+
 fn entry(event_id: &EventId, uuid: Uuid, status: Status) -> Entry {
     let version = if status == Status::Confirmed { Version(1) } else { Version(2) };
     let operation = Operation {

@@ -330,6 +330,10 @@ impl EventStore for Broken {
         })
     }
 
+    fn is_shared(&self) -> bool {
+        self.inner.is_shared()
+    }
+
     async fn ready(&self, deadline: Instant) -> Result<(), StoreError> {
         if self.is(Fault::NeverReady) {
             return Err(StoreError::Unavailable("never".to_owned()));

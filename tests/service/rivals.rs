@@ -1,0 +1,59 @@
+//! Other processes that change the event behind the back of this one.
+
+use jiff::SignedDuration;
+use ticketboss::{
+    clock::Clock,
+    domain::{Command, Facts, Head, HoldSeconds, OperationId, PartnerId, Request, Reserve, SeatCount, decide},
+    service::{BoxOffice, Limits, ServiceError, Terms},
+    store::EventStore,
+};
+use uuid::Uuid;
+
+use crate::{
+    faulty::{Fate::LandsLater, FaultyStore},
+    house::{House, LIMITS, key, reserve, soon},
+};
+
+/// Another process makes a hold behind the back of this process's task, and dies.
+async fn elsewhere(house: &House, reserve: Reserve) {
+    let command =
+        Command { operation: OperationId::Minted(reserve.minted), expected: None, request: Request::Reserve(reserve) };
+    let snapshot = house.store.load(&house.show, soon()).await.expect("loaded").expect("there");
+    let decision = decide(&snapshot.event, &Facts::default(), [&command], house.clock.now()).expect("decided");
+    house.store.commit(&snapshot, &decision, Head(Uuid::from_u128(77)), soon()).await.expect("committed");
+}
+
+#[tokio::test]
+async fn a_hold_of_a_dead_process_lapses_although_this_one_knew_an_older_event() {
+    let house = House::open(10, LIMITS, |inner| FaultyStore::new(inner, &[])).await;
+    house.reserve("acme", 1, Terms::default()).await.expect("free seats");
+    let reserve = Reserve {
+        hold: Some(HoldSeconds::parse(5, 900).expect("a hold")),
+        ..Reserve::any(
+            Uuid::from_u128(9),
+            PartnerId::parse("zoe").expect("a partner"),
+            SeatCount::parse(4, 10).expect("seats"),
+        )
+    };
+    elsewhere(&house, reserve).await;
+    assert_eq!(house.free().await, 5);
+    house.clock.set(house.clock.now() + SignedDuration::from_secs(5));
+    house.within_promised("the hold lapses", async || house.free().await == 9).await;
+}
+
+#[tokio::test]
+async fn a_keyed_retry_elsewhere_is_not_refused_while_the_first_may_land() {
+    let limits = Limits { commit_attempts_max: 1, ..LIMITS };
+    let house = House::open(2, limits, |inner| FaultyStore::new(inner, &[])).await;
+    let first = house.reserve("acme", 2, Terms::default()).await.expect("free seats");
+    house.store.add_fate(LandsLater);
+    let (cancel, asked) =
+        tokio::join!(house.office.cancel(&first.subject.id, Terms::default()), house.reserve("zoe", 2, key("k")),);
+    assert!(matches!(cancel, Err(ServiceError::OutcomeUnknown(_))), "{cancel:?}");
+    assert!(matches!(asked, Err(ServiceError::OutcomeUnknown(_))), "{asked:?}");
+    let other = BoxOffice::new(house.store.clone(), limits);
+    let again = reserve(other.clone(), house.show.clone(), "zoe".to_owned(), 2, key("k")).await;
+    let landed = house.store.land(soon()).await;
+    let Err(ServiceError::Rejected(why)) = again else { panic!("{again:?}: the event is full") };
+    assert_eq!(landed, [false], "it was refused ({why}), and booked after that");
+}
