@@ -31,7 +31,9 @@ use crate::{
 mod documents;
 mod file;
 mod keys;
+mod listed;
 mod rows;
+mod run;
 mod shown;
 mod tables;
 mod view;
@@ -200,8 +202,7 @@ impl EventStore for EmbeddedStore {
 
     async fn waitlist_position(&self, reservation: &Reservation, deadline: Instant) -> Result<u32, StoreError> {
         let (event_id, joined) = (reservation.id.event_id.clone(), reservation.created_version);
-        let before = self.blocking(deadline, move |view| view.waiting_before(&event_id, joined)).await?;
-        Ok(u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1))
+        self.blocking(deadline, move |view| view.waitlist_position(&event_id, joined)).await
     }
 
     async fn events(

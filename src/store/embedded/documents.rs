@@ -94,6 +94,11 @@ pub(super) struct Stamp {
     /// When the event needs looking after.
     #[serde(default, with = "jiff::fmt::serde::timestamp::millisecond::optional")]
     pub(super) due_at: Option<Timestamp>,
+    /// How many wait.
+    #[serde(default)]
+    pub(super) waitlist_count: u32,
+    #[serde(default)]
+    pub(super) quotas: Quotas,
 }
 
 impl Stamp {

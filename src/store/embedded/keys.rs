@@ -6,7 +6,7 @@ use std::ops::Range;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::domain::{EventId, PartnerId, Reservation, Status, Version};
+use crate::domain::{EventId, Status, Version};
 
 /// A key, or the beginning that several keys share.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,8 +23,8 @@ impl Key {
     }
 
     /// The beginning of every key of a partner in an event. No control character, so no zero byte, is in a partner's id.
-    pub(super) fn then_partner(self, id: &PartnerId) -> Self {
-        self.then_text(id.as_str())
+    pub(super) fn then_partner(self, id: &str) -> Self {
+        self.then_text(id)
     }
 
     fn then_text(mut self, text: &str) -> Self {
@@ -63,15 +63,9 @@ impl Key {
         self.then(&ordered(at.as_millisecond().saturating_add(1)))
     }
 
-    /// A place in a list by creation, or among the holds.
+    /// A place in the list by making, or among the holds.
     pub(super) fn then_place(self, at: Timestamp, version: Version) -> Self {
-        self.then_time(at).then_version(version)
-    }
-
-    /// Puts another uuid in the place of the last one.
-    pub(super) fn replace_uuid(&mut self, uuid: Uuid) {
-        let start = self.0.len() - 16;
-        self.0[start..].copy_from_slice(uuid.as_bytes());
+        self.then(&place(at, version))
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
@@ -112,17 +106,23 @@ pub(super) fn due_event(key: &[u8]) -> Option<EventId> {
     EventId::parse(str::from_utf8(key.get(8..)?).ok()?).ok()
 }
 
-/// Where a reservation stands in the list of its event.
-pub(super) fn made(reservation: &Reservation) -> Key {
-    Key::of_event(&reservation.id.event_id).then_place(reservation.created_at, reservation.created_version)
+/// The end of a reservation's key in the list of its event.
+pub(super) fn place(at: Timestamp, version: Version) -> [u8; 16] {
+    let mut place = [0; 16];
+    place[..8].copy_from_slice(&ordered(at.as_millisecond()));
+    place[8..].copy_from_slice(&ordered(version.0));
+    place
 }
 
-/// Where a reservation stands in the list of its partner. The event comes first, so that a sale works on the pages of its own
-/// event, however much partners had of others.
-pub(super) fn made_by_partner(reservation: &Reservation) -> Key {
-    Key::of_event(&reservation.id.event_id)
-        .then_partner(&reservation.partner_id)
-        .then_place(reservation.created_at, reservation.created_version)
+/// The version in a key that ends in a [`place`].
+pub(super) fn version_of_place(key: &[u8]) -> Option<Version> {
+    key.last_chunk().map(|version| Version((u64::from_be_bytes(*version) ^ 1 << 63).cast_signed()))
+}
+
+/// Where a reservation stands among its partner's active ones. The event comes first, so that a sale works on the pages of
+/// its own event, however much partners had of others.
+pub(super) fn active(event_id: &EventId, partner_id: &str, created_version: Version) -> Key {
+    Key::of_event(event_id).then_partner(partner_id).then_version(created_version)
 }
 
 /// A list in which a reservation stands only as long as it is of one status.
@@ -174,11 +174,13 @@ mod tests {
         let key = |place: &Place| Key::of_event(&place.event_id).then_place(place.created_at, place.created_version);
         let keys: Vec<_> = places.iter().map(key).collect();
         assert!(keys.is_sorted(), "bytes in the order of places");
+        let versions = places.iter().map(|place| Some(place.created_version));
+        assert!(versions.eq(keys.iter().map(|key| version_of_place(key.bytes()))), "a version is read back");
     }
 
     #[test]
     fn no_id_begins_like_another_one() {
-        let key = |name: &str| Key::of_event(&event("show")).then_partner(&PartnerId::parse(name).expect("a partner"));
+        let key = |name: &str| Key::of_event(&event("show")).then_partner(name);
         let all = key("acme").all();
         for other in ["acme!", "acme ", "acm", "acme\u{e9}", "acmeacme"] {
             assert!(!all.contains(&key(other)), "{other:?}");

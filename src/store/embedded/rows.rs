@@ -1,16 +1,16 @@
 //! What one write puts into the tables. It is made where the caller stands, so that the one thread that writes has nothing
 //! to do but to write.
 
-use std::{ops::Range, sync::Arc};
-
-use uuid::Uuid;
+use std::sync::Arc;
 
 use super::{
     documents,
-    keys::{self, Key, Roll},
+    keys::{self, Key},
+    listed::Listed,
+    run::Run,
 };
 use crate::{
-    domain::{Decision, Event, Head, Reservation},
+    domain::{Decision, Event, Head, Reservation, Version},
     store::Base,
 };
 
@@ -24,22 +24,19 @@ pub(super) struct Rows {
     pub(super) seat_map: Option<Vec<u8>>,
     /// The blocks of the hall that changed, by their numbers.
     pub(super) blocks: Vec<(u32, Vec<u8>)>,
-    /// The documents of all reservations one after the other, so that a batch of hundreds costs one allocation.
-    documents: Vec<u8>,
-    /// In the order of their uuids.
+    /// Those that changed, in the order in which they were made.
     pub(super) reservations: Vec<ReservationRow>,
-    /// Each reservation's place in the list of its event, and which of `reservations` it is, in the order of the places.
-    pub(super) made: Vec<(Key, usize)>,
-    /// The same for the lists of their partners.
-    pub(super) made_by_partner: Vec<(Key, usize)>,
+    /// Their documents.
+    pub(super) documents: Run,
+    /// Their rows in the list by making.
+    pub(super) made: Run,
 }
 
 /// One reservation that changed.
 pub(super) struct ReservationRow {
-    pub(super) uuid: Uuid,
-    document: Range<usize>,
-    /// Where it stands as long as it is what it is now.
-    pub(super) enrolled: Option<(Roll, Key)>,
+    pub(super) reservation: Arc<Reservation>,
+    /// Whether it is in no table yet, because the decision made it.
+    pub(super) is_new: bool,
 }
 
 impl Rows {
@@ -59,7 +56,7 @@ impl Rows {
         if let (Some(before), Some(after)) = (&before.hall, &decision.event.hall) {
             rows.blocks = after.changed_blocks(before).collect();
         }
-        rows.take(decision);
+        rows.take(before.version, decision);
         rows
     }
 
@@ -71,50 +68,39 @@ impl Rows {
             document: documents::write_event(event, head),
             seat_map: None,
             blocks: Vec::new(),
-            documents: Vec::new(),
             reservations: Vec::new(),
-            made: Vec::new(),
-            made_by_partner: Vec::new(),
+            documents: Run::of_event(Key::of_event(&event.id)),
+            made: Run::of_event(Key::of_event(&event.id)),
         }
     }
 
-    /// Adds the reservations that a decision touched. In the order of their keys, neighbours are written while their page
-    /// is at hand.
-    fn take(&mut self, decision: &Decision) {
-        /// What a reservation's document mostly takes; a longer one makes the buffer grow.
+    /// Adds the reservations that a decision on `version` touched.
+    fn take(&mut self, version: Version, decision: &Decision) {
+        /// What a document and its key mostly take; longer ones make the buffer grow.
         const DOCUMENT_BYTES: usize = 320;
+        /// The same for a row in the list by making.
+        const LISTED_BYTES: usize = 80;
 
-        let mut touched: Vec<_> = decision.reservations().collect();
-        touched.sort_unstable_by_key(|reservation| reservation.id.uuid);
-        self.documents.reserve(touched.len() * DOCUMENT_BYTES);
-        self.reservations = touched.iter().map(|reservation| self.row(reservation)).collect();
-        let places = |place: fn(&Reservation) -> Key| {
-            let mut places: Vec<_> = touched.iter().map(|reservation| place(reservation)).zip(0..).collect();
-            places.sort_unstable();
-            places
+        let row = |reservation: &Arc<Reservation>| ReservationRow {
+            is_new: reservation.created_version > version,
+            reservation: reservation.clone(),
         };
-        self.made = places(keys::made);
-        self.made_by_partner = places(keys::made_by_partner);
-    }
+        self.reservations = decision.reservations().map(row).collect();
+        let rows = &mut self.reservations;
 
-    fn row(&mut self, reservation: &Reservation) -> ReservationRow {
-        let start = self.documents.len();
-        documents::write_reservation(&mut self.documents, reservation);
-        ReservationRow {
-            uuid: reservation.id.uuid,
-            document: start..self.documents.len(),
-            enrolled: keys::enrolled(
-                &reservation.id.event_id,
-                reservation.status,
-                reservation.expires_at,
-                reservation.created_version,
-            ),
+        rows.sort_unstable_by_key(|row| row.reservation.id.uuid);
+        self.documents.reserve(rows.len(), DOCUMENT_BYTES);
+        for ReservationRow { reservation, is_new } in &*rows {
+            let document = |bytes: &mut Vec<u8>| documents::write_reservation(bytes, reservation);
+            self.documents.push(reservation.id.uuid.as_bytes(), *is_new, document);
         }
-    }
 
-    /// The document of one of its reservations.
-    pub(super) fn document_of(&self, row: &ReservationRow) -> &[u8] {
-        &self.documents[row.document.clone()]
+        rows.sort_unstable_by_key(|row| (row.reservation.created_at, row.reservation.created_version));
+        self.made.reserve(rows.len(), LISTED_BYTES);
+        for ReservationRow { reservation, is_new } in &*rows {
+            let place = keys::place(reservation.created_at, reservation.created_version);
+            self.made.push(&place, *is_new, |bytes| Listed::write(bytes, reservation));
+        }
     }
 
     /// Which state of the event these rows make.

@@ -1,6 +1,6 @@
 //! One durable state of the file, and what is read of it.
 
-use std::{ops::Range, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
 use jiff::Timestamp;
 use redb::{Database, ReadOnlyTable, ReadableDatabase};
@@ -9,14 +9,16 @@ use uuid::Uuid;
 use super::{
     documents::{self, Stamp, unreadable},
     keys::{self, Key},
-    tables::{DUE, EVENTS, HOLDS, MADE, MADE_BY_PARTNER, RESERVATIONS, SEAT_MAPS, SEATS, WAITLIST, failed},
+    tables::{ACTIVE, DUE, EVENTS, HOLDS, MADE, RESERVATIONS, SEAT_MAPS, SEATS, WAITLIST, failed},
 };
 use crate::{
     domain::{
         Event, EventId, EventSummary, Facts, Hall, PartnerId, Reservation, ReservationId, SeatMap, Version, Wanted,
     },
-    store::{Base, ReservationQuery, Scope, StoreError},
+    store::{Base, StoreError},
 };
+
+mod lists;
 
 /// It stays what it is while later ones are written. All that one call reads of it fits together.
 pub(super) struct View {
@@ -24,10 +26,10 @@ pub(super) struct View {
     seat_maps: ReadOnlyTable<&'static str, &'static [u8]>,
     seats: ReadOnlyTable<&'static [u8], &'static [u8]>,
     reservations: ReadOnlyTable<&'static [u8], &'static [u8]>,
-    made: ReadOnlyTable<&'static [u8], u128>,
-    made_by_partner: ReadOnlyTable<&'static [u8], u128>,
+    made: ReadOnlyTable<&'static [u8], &'static [u8]>,
     waitlist: ReadOnlyTable<&'static [u8], u128>,
     holds: ReadOnlyTable<&'static [u8], u128>,
+    active: ReadOnlyTable<&'static [u8], u128>,
     due: ReadOnlyTable<&'static [u8], ()>,
 }
 
@@ -42,9 +44,9 @@ impl View {
             seats: transaction.open_table(SEATS)?,
             reservations: transaction.open_table(RESERVATIONS)?,
             made: transaction.open_table(MADE)?,
-            made_by_partner: transaction.open_table(MADE_BY_PARTNER)?,
             waitlist: transaction.open_table(WAITLIST)?,
             holds: transaction.open_table(HOLDS)?,
+            active: transaction.open_table(ACTIVE)?,
             due: transaction.open_table(DUE)?,
         })
     }
@@ -89,9 +91,7 @@ impl View {
 
     /// What is wanted, if the event is at `base`: all of it is read of one state, so it stands as it stood there.
     pub(super) fn facts(&self, id: &EventId, base: Base, wanted: &Wanted) -> Result<Option<Facts>, StoreError> {
-        if self.stamp(id)?.map(|stamp| stamp.base()) != Some(base) {
-            return Ok(None);
-        }
+        let Some(stamp) = self.stamp(id)?.filter(|stamp| stamp.base() == base) else { return Ok(None) };
         let mut facts = Facts::default();
         for uuid in &wanted.reservations {
             if let Some(found) = self.reservation(&ReservationId { event_id: id.clone(), uuid: *uuid })? {
@@ -100,9 +100,7 @@ impl View {
         }
         facts.waitlist = self.front(&self.waitlist, id, wanted.waitlist)?;
         facts.holds = self.front(&self.holds, id, wanted.holds)?;
-        for partner_id in &wanted.partners {
-            facts.partners.insert(partner_id.clone(), self.active(partner_id, id)?);
-        }
+        facts.partners = self.active(id, stamp.quotas.limit_partners(), &wanted.partners)?;
         Ok(Some(facts))
     }
 
@@ -118,88 +116,61 @@ impl View {
         }
         let all = Key::of_event(id).all();
         let rows = roll.range(all.start.bytes()..all.end.bytes()).map_err(broken)?;
-        rows.take(count).map(|row| self.listed(id, row.map_err(broken)?.1.value())).collect()
+        rows.take(count).map(|row| self.listed(id, Uuid::from_u128(row.map_err(broken)?.1.value()))).collect()
     }
 
-    /// A partner's active reservations of an event.
-    fn active(&self, partner_id: &PartnerId, id: &EventId) -> Result<Vec<Arc<Reservation>>, StoreError> {
-        let all = Key::of_event(id).then_partner(partner_id).all();
-        let mut active = Vec::new();
-        for row in self.made_by_partner.range(all.start.bytes()..all.end.bytes()).map_err(broken)? {
-            let reservation = self.listed(id, row.map_err(broken)?.1.value())?;
-            if reservation.status.is_active() {
-                active.push(reservation);
-            }
-        }
-        Ok(active)
-    }
-
-    /// A reservation that stands in a list.
-    fn listed(&self, event_id: &EventId, uuid: u128) -> Result<Arc<Reservation>, StoreError> {
-        let id = ReservationId { event_id: event_id.clone(), uuid: Uuid::from_u128(uuid) };
-        self.reservation(&id)?.ok_or_else(|| unreadable(&id, &"it is listed and not there"))
-    }
-
-    /// How many who wait joined before `version`.
-    pub(super) fn waiting_before(&self, id: &EventId, version: Version) -> Result<usize, StoreError> {
-        let (first, end) = (Key::of_event(id), Key::of_event(id).then_version(version));
-        let mut waiting = 0;
-        for row in self.waitlist.range(first.bytes()..end.bytes()).map_err(broken)? {
-            row.map_err(broken)?;
-            waiting += 1;
-        }
-        Ok(waiting)
-    }
-
-    /// Lists reservations as [`crate::store::EventStore::reservations`] does, as long as it is `wanted`; what it has got by
-    /// then is of no use.
-    pub(super) fn list(
+    /// The active reservations of an event that `partners` have.
+    fn active(
         &self,
-        query: &ReservationQuery,
-        wanted: impl Fn() -> bool,
-    ) -> Result<Vec<Arc<Reservation>>, StoreError> {
-        let mut list = List { query, wanted: &wanted, found: Vec::new() };
-        match &query.scope {
-            Scope::Event(id) => self.extend(&mut list, &self.made, id, &Key::of_event(id))?,
-            Scope::PartnerOfEvent(partner_id, id) => {
-                self.extend(&mut list, &self.made_by_partner, id, &Key::of_event(id).then_partner(partner_id))?;
+        id: &EventId,
+        limited: bool,
+        partners: &[PartnerId],
+    ) -> Result<HashMap<PartnerId, Vec<Arc<Reservation>>>, StoreError> {
+        let mut active: HashMap<&str, Vec<_>> = partners.iter().map(|partner| (partner.as_str(), Vec::new())).collect();
+        if limited {
+            for (partner_id, active) in &mut active {
+                let all = Key::of_event(id).then_partner(partner_id).all();
+                for row in self.active.range(all.start.bytes()..all.end.bytes()).map_err(broken)? {
+                    active.push(self.listed(id, Uuid::from_u128(row.map_err(broken)?.1.value()))?);
+                }
             }
-            Scope::Partner(partner_id) => {
-                // Event by event, also where the partner has nothing: a look takes a few microseconds, and an index of all
-                // events that partners are in would cost every sale more.
-                let first = query.after.as_ref().map_or("", |after| after.event_id.as_str());
-                for row in self.events.range(first..).map_err(broken)? {
-                    if list.is_over() {
-                        break;
-                    }
-                    let id = event_id(row.map_err(broken)?.0.value())?;
-                    let key = Key::of_event(&id).then_partner(partner_id);
-                    self.extend(&mut list, &self.made_by_partner, &id, &key)?;
+        } else if !partners.is_empty() {
+            // The first limit is being set, by a command among those that are decided on. This looks at all that was made.
+            let all = Key::of_event(id).all();
+            for row in self.made.range(all.start.bytes()..all.end.bytes()).map_err(broken)? {
+                let (_, row) = row.map_err(broken)?;
+                let listed = lists::row(id, row.value())?;
+                if let Some(active) = active.get_mut(listed.partner_id).filter(|_| listed.status.is_active()) {
+                    active.push(self.listed(id, listed.uuid)?);
                 }
             }
         }
-        Ok(list.found)
+        let of = |partner: &PartnerId| (partner.clone(), active.remove(partner.as_str()).unwrap_or_default());
+        Ok(partners.iter().map(of).collect())
     }
 
-    /// Takes in what belongs into the list of an event's reservations whose keys in `index` begin with `prefix`.
-    fn extend(
-        &self,
-        list: &mut List<'_>,
-        index: &ReadOnlyTable<&'static [u8], u128>,
-        id: &EventId,
-        prefix: &Key,
-    ) -> Result<(), StoreError> {
-        let Some(range) = range(list.query, id, prefix) else { return Ok(()) };
-        for row in index.range(range.start.bytes()..range.end.bytes()).map_err(broken)? {
-            if list.is_over() {
-                break;
+    /// A reservation that stands in a list.
+    fn listed(&self, event_id: &EventId, uuid: Uuid) -> Result<Arc<Reservation>, StoreError> {
+        let id = ReservationId { event_id: event_id.clone(), uuid };
+        self.reservation(&id)?.ok_or_else(|| unreadable(&id, &"it is listed and not there"))
+    }
+
+    /// The place on the waitlist of whoever joined at `version`, from 1. It is counted from both ends at once, so that a place
+    /// costs as much as the nearer end is far.
+    pub(super) fn waitlist_position(&self, id: &EventId, version: Version) -> Result<u32, StoreError> {
+        let waiting = self.stamp(id)?.map_or(0, |stamp| stamp.waitlist_count);
+        let (all, place) = (Key::of_event(id).all(), Key::of_event(id).then_version(version));
+        let mut ahead = self.waitlist.range(all.start.bytes()..place.bytes()).map_err(broken)?;
+        let mut others = self.waitlist.range(place.bytes()..all.end.bytes()).map_err(broken)?;
+        for counted in 0.. {
+            if ahead.next().transpose().map_err(broken)?.is_none() {
+                return Ok(counted + 1);
             }
-            let reservation = self.listed(id, row.map_err(broken)?.1.value())?;
-            if list.query.matches(&reservation) {
-                list.found.push(reservation);
+            if others.next().transpose().map_err(broken)?.is_none() {
+                return Ok(waiting.saturating_sub(counted) + 1);
             }
         }
-        Ok(())
+        Err(unreadable(id, &"its waitlist has no end"))
     }
 
     pub(super) fn summaries(&self, after: Option<&EventId>, limit: usize) -> Result<Vec<EventSummary>, StoreError> {
@@ -221,40 +192,6 @@ impl View {
         let read = |key: &[u8]| keys::due_event(key).ok_or_else(|| unreadable(&"an event that is due", &"bad key"));
         rows.take(limit).map(|row| read(row.map_err(broken)?.0.value())).collect()
     }
-}
-
-/// A list that is being made.
-struct List<'a> {
-    query: &'a ReservationQuery,
-    wanted: &'a dyn Fn() -> bool,
-    found: Vec<Arc<Reservation>>,
-}
-
-impl List<'_> {
-    fn is_over(&self) -> bool {
-        self.found.len() >= self.query.limit || !(self.wanted)()
-    }
-}
-
-/// The part of an event's index that can hold what is asked for, give or take a millisecond; `None` when nothing can.
-fn range(query: &ReservationQuery, id: &EventId, prefix: &Key) -> Option<Range<Key>> {
-    let mut range = prefix.all();
-    if let Some(from) = query.created_from {
-        range.start = range.start.max(prefix.clone().then_time(from));
-    }
-    if let Some(to) = query.created_to {
-        range.end = range.end.min(prefix.clone().then_after(to));
-    }
-    if let Some(after) = &query.after {
-        if *id < after.event_id {
-            return None;
-        }
-        if *id == after.event_id {
-            let after = prefix.clone().then_place(after.created_at, after.created_version);
-            range.start = range.start.max(after.next());
-        }
-    }
-    (range.start < range.end).then_some(range)
 }
 
 fn event_id(key: &str) -> Result<EventId, StoreError> {

@@ -13,14 +13,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{
-    OpenError,
-    rows::Rows,
-    shown::Shown,
-    tables::{self, Tables},
-    too_late,
-    view::View,
-};
+use super::{OpenError, rows::Rows, shown::Shown, tables, too_late, view::View};
 use crate::store::{Base, CommitError, StoreError};
 
 /// Work that one transaction takes. Many more would gain little, and delay the answers of the first among them.
@@ -123,12 +116,10 @@ impl Writer {
         // One flush and checksums over everything (redb's default); a second flush would only guard against a partner
         // who can also choose which of our pages reach the disk.
         transaction.set_durability(Durability::Immediate).map_err(|why| Lost::Undone(why.into()))?;
-        let mut tables = Tables::of(&transaction).map_err(Lost::Undone)?;
         let mut outcomes = Vec::with_capacity(writes.len());
         for write in writes {
-            outcomes.push(tables.apply(write.base, &write.rows).map_err(|why| Lost::Undone(why.into()))?);
+            outcomes.push(tables::apply(&transaction, write.base, &write.rows).map_err(Lost::Undone)?);
         }
-        drop(tables);
         if outcomes.iter().all(Result::is_err) {
             transaction.abort().map_err(|why| Lost::Undone(why.into()))?;
             return Ok(outcomes);

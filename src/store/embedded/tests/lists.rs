@@ -1,19 +1,21 @@
 //! The indexes say what the documents say, whatever was done; and halls cost what changed in them.
 
-use std::{collections::BTreeMap, num::NonZeroU32};
+use std::{
+    collections::{BTreeMap, HashSet},
+    num::NonZeroU32,
+};
 
 use jiff::SignedDuration;
 use redb::{ReadableDatabase, ReadableTable};
 
 use super::*;
 use crate::{
-    domain::{Amend, Hall, HoldSeconds, Row, RowLabel, SeatMap, Status, Undecided, facts_needed},
-    store::{
-        Scope,
-        embedded::{
-            documents, keys,
-            tables::{DUE, EVENTS, HOLDS, Index, MADE, MADE_BY_PARTNER, RESERVATIONS, WAITLIST},
-        },
+    domain::{Amend, Hall, HoldSeconds, Row, RowLabel, SeatMap, Status, Undecided, Wanted, facts_needed},
+    store::embedded::{
+        documents,
+        keys::{self, Key},
+        listed::Listed,
+        tables::{ACTIVE, DUE, EVENTS, HOLDS, Index, MADE, RESERVATIONS, WAITLIST},
     },
 };
 
@@ -29,26 +31,32 @@ async fn after_every_commit_the_indexes_say_what_the_documents_say() {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (random >> 33) % sides
     };
-    let mut seen = BTreeMap::new();
+    let (mut seen, mut limits) = (BTreeMap::new(), 0);
     let mut uuids = Vec::new();
-    for round in 0..150 {
+    let partners = ["acme", "acme corp"].map(|name| PartnerId::parse(name).expect("a partner"));
+    for round in 0..200 {
         let snapshot = &mut shows[round % 2];
         let mut commands = Vec::new();
         for _ in 0..=dice(4) {
             let known = uuids.get(usize::try_from(dice(1 + uuids.len() as u64)).expect("few")).copied();
-            let request = match (dice(6), known) {
+            let request = match (dice(7), known) {
                 (0 | 1, Some(uuid)) => Request::Cancel(uuid),
                 (2, Some(uuid)) => Request::Confirm(uuid),
                 (3, _) => {
                     let total_seats = Some(snapshot.event.taken_seats() + u32::try_from(dice(4)).expect("few"));
                     Request::Amend(Box::new(Amend { total_seats, ..Amend::default() }))
                 }
+                (4, _) => {
+                    // None at all, one so strict that it refuses some, or one that nobody meets.
+                    let max = NonZeroU32::new([0, 9, 99][usize::try_from(dice(3)).expect("few")]);
+                    Request::Amend(Box::new(Amend { seats_per_partner_max: Some(max), ..Amend::default() }))
+                }
                 _ => {
                     let minted = ids::reservation();
                     uuids.push(minted);
-                    let partner = PartnerId::parse(["acme", "acme corp"][usize::try_from(dice(2)).expect("few")]);
+                    let partner = partners[usize::try_from(dice(2)).expect("few")].clone();
                     let seats = SeatCount::parse(1 + u32::try_from(dice(3)).expect("few"), 10).expect("a count");
-                    let mut reserve = Reserve::any(minted, partner.expect("a partner"), seats);
+                    let mut reserve = Reserve::any(minted, partner, seats);
                     reserve.waitlist = dice(3) > 0;
                     reserve.hold = (dice(2) > 0)
                         .then(|| HoldSeconds::parse(1 + u32::try_from(dice(9)).expect("few"), 10).expect("seconds"));
@@ -57,13 +65,26 @@ async fn after_every_commit_the_indexes_say_what_the_documents_say() {
             };
             commands.push(Command { operation: ids::operation(), expected: None, request });
         }
+        let limited = snapshot.event.quotas.limit_partners();
         *snapshot = take(&store, snapshot, &commands, now).await;
+        limits += i32::from(snapshot.event.quotas.limit_partners() != limited);
         now += SignedDuration::from_millis(700);
-        for reservation in check_indexes(&disk) {
+        let reservations = check_indexes(&disk);
+        for partner_id in &partners {
+            let wanted = Wanted { partners: vec![partner_id.clone()], ..Wanted::default() };
+            let facts = store.facts(snapshot, &wanted, soon()).await.expect("facts");
+            let known: HashSet<_> =
+                facts.partners[partner_id].iter().map(|reservation| reservation.id.clone()).collect();
+            let has = |made: &&Reservation| made.partner_id == *partner_id && made.status.is_active();
+            let of_event = reservations.iter().filter(|made| made.id.event_id == snapshot.event.id);
+            assert_eq!(known, of_event.filter(has).map(|made| made.id.clone()).collect(), "what {partner_id:?} has");
+        }
+        for reservation in reservations {
             *seen.entry(reservation.status.as_str()).or_insert(0) += 1;
         }
     }
     assert_eq!(seen.len(), Status::ALL.len(), "every status was seen: {seen:?}");
+    assert!(limits > 10, "limits came and went {limits} times");
 }
 
 /// Decides and commits as the service does.
@@ -84,7 +105,23 @@ pub(super) fn check_indexes(disk: &Disk) -> Vec<Reservation> {
     // A look of its own, past what the store reads and keeps.
     let database = disk.copy();
     let reading = database.begin_read().expect("a state");
-    let mut expected: [BTreeMap<Vec<u8>, u128>; 4] = Default::default();
+    let (mut due, mut limited) = (Vec::new(), HashSet::new());
+    for row in reading.open_table(EVENTS).expect("a table").iter().expect("rows") {
+        let (id, document) = row.expect("a row");
+        let id = EventId::parse(id.value()).expect("an id");
+        let event = documents::event(&id, document.value()).expect("a document").event;
+        due.extend(event.due_at.map(|due_at| keys::due(due_at, &id).bytes().to_vec()));
+        if event.quotas.limit_partners() {
+            limited.insert(id);
+        }
+    }
+    due.sort();
+    let listed = reading.open_table(DUE).expect("a table");
+    let listed: Vec<_> = listed.iter().expect("rows").map(|row| row.expect("a row").0.value().to_vec()).collect();
+    assert_eq!(listed, due);
+
+    let mut made = BTreeMap::new();
+    let mut expected: [BTreeMap<Vec<u8>, u128>; 3] = Default::default();
     let mut reservations = Vec::new();
     for row in reading.open_table(RESERVATIONS).expect("a table").iter().expect("rows") {
         let (key, document) = row.expect("a row");
@@ -93,74 +130,32 @@ pub(super) fn check_indexes(disk: &Disk) -> Vec<Reservation> {
         let id = ReservationId { event_id, uuid: uuid::Uuid::from_slice(uuid).expect("a uuid") };
         let found = documents::reservation(id, document.value()).expect("a document");
         let uuid = found.id.uuid.as_u128();
-        expected[0].insert(keys::made(&found).bytes().to_vec(), uuid);
-        expected[1].insert(keys::made_by_partner(&found).bytes().to_vec(), uuid);
+        let key = Key::of_event(&found.id.event_id).then_place(found.created_at, found.created_version);
+        made.insert(key.bytes().to_vec(), (found.status, found.id.uuid, found.partner_id.as_str().to_owned()));
         let place = keys::enrolled(&found.id.event_id, found.status, found.expires_at, found.created_version);
         if let Some((roll, key)) = place {
-            expected[2 + roll as usize].insert(key.bytes().to_vec(), uuid);
+            expected[roll as usize].insert(key.bytes().to_vec(), uuid);
+        }
+        if found.status.is_active() && limited.contains(&found.id.event_id) {
+            let key = keys::active(&found.id.event_id, found.partner_id.as_str(), found.created_version);
+            expected[2].insert(key.bytes().to_vec(), uuid);
         }
         reservations.push(found);
     }
+    let table = reading.open_table(MADE).expect("a table");
+    let rows = table.iter().expect("rows").map(|row| row.expect("a row"));
+    let rows = rows.map(|(key, row)| {
+        let listed = Listed::read(row.value()).expect("a row of ours");
+        (key.value().to_vec(), (listed.status, listed.uuid, listed.partner_id.to_owned()))
+    });
+    assert_eq!(rows.collect::<BTreeMap<_, _>>(), made);
     let rows = |index: Index| -> BTreeMap<Vec<u8>, u128> {
         let table = reading.open_table(index).expect("a table");
         let rows = table.iter().expect("rows").map(|row| row.expect("a row"));
         rows.map(|(key, uuid)| (key.value().to_vec(), uuid.value())).collect()
     };
-    assert_eq!([MADE, MADE_BY_PARTNER, WAITLIST, HOLDS].map(rows), expected);
-
-    let mut due = Vec::new();
-    for row in reading.open_table(EVENTS).expect("a table").iter().expect("rows") {
-        let (id, document) = row.expect("a row");
-        let id = EventId::parse(id.value()).expect("an id");
-        let event = documents::event(&id, document.value()).expect("a document").event;
-        due.extend(event.due_at.map(|due_at| keys::due(due_at, &id).bytes().to_vec()));
-    }
-    due.sort();
-    let listed = reading.open_table(DUE).expect("a table");
-    let listed: Vec<_> = listed.iter().expect("rows").map(|row| row.expect("a row").0.value().to_vec()).collect();
-    assert_eq!(listed, due);
+    assert_eq!([WAITLIST, HOLDS, ACTIVE].map(rows), expected);
     reservations
-}
-
-#[tokio::test]
-async fn reservations_of_a_file_that_has_no_lists_yet_are_listed() {
-    let disk = Disk::new();
-    let store = disk.store();
-    let (_, made) = reserve(&store, &show(&store, "meetup").await, "order-1").await.expect("a commit");
-    store.close(soon()).await;
-    let database = disk.open();
-    let transaction = database.begin_write().expect("a transaction");
-    for index in [MADE, MADE_BY_PARTNER, WAITLIST, HOLDS] {
-        transaction.delete_table(index).expect("it is there");
-    }
-    transaction.delete_table(DUE).expect("it is there");
-    transaction.commit().expect("a commit");
-    drop(database);
-
-    let store = disk.store();
-    for scope in [Scope::Event(made.id.event_id.clone()), Scope::Partner(made.partner_id.clone())] {
-        let query =
-            ReservationQuery { scope, status: None, created_from: None, created_to: None, after: None, limit: 10 };
-        assert_eq!(store.reservations(&query, soon()).await.expect("a list"), std::slice::from_ref(&made));
-    }
-}
-
-#[tokio::test]
-async fn a_document_of_before_there_were_holds_and_waitlists_is_read() {
-    let id = EventId::parse("meetup").expect("an id");
-    let head = ids::head();
-    let salt: Vec<_> = [7_u8; 32].to_vec();
-    let document = serde_json::json!({
-        "format": 1, "name": "A show", "totalSeats": 10, "availableSeats": 8, "confirmedSeats": 2,
-        "reservationCount": 1, "version": 1, "head": head, "idSalt": salt,
-    });
-    let read = documents::event(&id, document.to_string().as_bytes()).expect("format 1 is known").event;
-    let mut expected = Event::open(id.clone(), EventName::parse("A show").expect("a name"), 10, IdSalt([7; 32]));
-    (expected.available_seats, expected.confirmed_seats) = (8, 2);
-    (expected.reservation_count, expected.version) = (1, Version(1));
-    assert_eq!(read, expected);
-    let stamp = documents::stamp(&id, document.to_string().as_bytes()).expect("the same document");
-    assert_eq!(stamp.base(), Base { version: Version(1), head });
 }
 
 /// An event with three blocks of seats.
