@@ -78,7 +78,7 @@ fn drawn(path: &Path, lines: &[Line], (least, most): (f64, f64)) -> Result<(), B
     let text = |size: i32| ("sans-serif", size).into_font().color(&GREY);
     let mut chart = ChartBuilder::on(&area)
         .margin(16)
-        .caption("Reservations accepted per second, one event", text(20))
+        .caption("Reservations accepted per second, one event", text(23))
         .x_label_area_size(44)
         .y_label_area_size(76)
         .build_cartesian_2d(
@@ -91,8 +91,8 @@ fn drawn(path: &Path, lines: &[Line], (least, most): (f64, f64)) -> Result<(), B
         .y_desc("per second")
         .x_label_formatter(&|clients| whole(*clients))
         .y_label_formatter(&|rate| whole(*rate))
-        .label_style(text(14))
-        .axis_desc_style(text(14))
+        .label_style(text(17))
+        .axis_desc_style(text(17))
         .axis_style(GREY)
         .bold_line_style(GREY.mix(0.3))
         .light_line_style(TRANSPARENT)
@@ -118,7 +118,7 @@ fn drawn(path: &Path, lines: &[Line], (least, most): (f64, f64)) -> Result<(), B
         .configure_series_labels()
         .position(SeriesLabelPosition::LowerRight)
         .legend_area_size(30)
-        .label_font(text(14))
+        .label_font(text(17))
         .draw()?;
     area.present()?;
     Ok(())

@@ -26,7 +26,8 @@
 //! - After each run the **books are audited**: free and sold seats add up, `version` is the number of accepted changes, as many
 //!   reservations stand as were answered with 201 (counted one by one on MongoDB), and a sample of them is looked up by id.
 //! - **Commits** are the `findAndModify` commands that the primary counted, so the service's rare writes that only trim the
-//!   journal are among them. The embedded store tells no such number.
+//!   journal are among them, and the textbook's that missed. The embedded store tells no such number.
+//! - The rate of `insertMany` is in documents, its latency that of a command with 1,000 of them.
 //! - **Cores and memory** are of `/proc`: processor time within the window, and the peak of the resident set since the run began
 //!   (of the servers: since they started).
 //! - What is **compared** is measured in one scenario, in an order that turns around with each repetition. Ratios are taken

@@ -29,7 +29,7 @@ pub(super) fn work(
     shared: &std::sync::Arc<Shared>,
     number: usize,
     threads: usize,
-    ready: &mpsc::Sender<()>,
+    ready: mpsc::Sender<()>,
     opened: &mpsc::Receiver<Instant>,
 ) -> Result<Tally, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -41,6 +41,8 @@ pub(super) fn work(
             mine.map(|client| (shared.load.scripts[client].clone(), servers[client % servers.len()])).collect();
         let connections = connect(&clients).await?;
         ready.send(()).map_err(|_| "the run was given up".to_owned())?;
+        // Who waits for all threads to be ready waits until the last of these is gone.
+        drop(ready);
         // Nothing else runs on this thread yet, so it may block.
         let start = opened.recv().map_err(|_| "another thread could not connect".to_owned())?;
 
@@ -124,6 +126,9 @@ async fn client(room: Rc<Room>, script: Script, mut connection: Connection) -> R
             break;
         }
         let response = connection.ask(&script.requests[turn]).await?;
+        if response.closes {
+            return Err(format!("the server ended a connection with its answer {}", response.status));
+        }
         room.note(meant, response)?;
         turn += 1;
     }

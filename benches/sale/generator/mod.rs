@@ -122,7 +122,7 @@ pub(crate) async fn start(load: Load) -> Outcome<Running> {
         let (gate, opened) = mpsc::channel();
         let (shared, ready) = (shared.clone(), ready.clone());
         gates.push(gate);
-        handles.push(thread::spawn(move || client::work(&shared, number, threads, &ready, &opened)));
+        handles.push(thread::spawn(move || client::work(&shared, number, threads, ready, &opened)));
     }
     drop(ready);
     let all = tokio::task::spawn_blocking(move || connected.iter().count()).await.unwrap_or(0);

@@ -16,6 +16,8 @@ pub(crate) struct Response<'a> {
     pub(crate) body: &'a [u8],
     /// How many bytes of the buffer the answer takes.
     pub(crate) length: usize,
+    /// Whether the server says that it ends the connection after this.
+    pub(crate) closes: bool,
 }
 
 /// Why bytes are no answer.
@@ -31,6 +33,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Option<Response<'_>>, Malformed> {
     let mut lines = Lines(&bytes[..end + 2]);
     let status = status_of(lines.next().unwrap_or_default())?;
     let mut told = None;
+    let mut closes = false;
     for line in lines {
         let colon = line.iter().position(|byte| *byte == b':').ok_or(Malformed("a header without a colon"))?;
         let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
@@ -44,8 +47,8 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Option<Response<'_>>, Malformed> {
             told = Some(number(value).ok_or(Malformed("a length that is no number"))?);
         } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
             return Err(Malformed("a body in chunks, where answers have a length"));
-        } else if name.eq_ignore_ascii_case(b"connection") && !value.eq_ignore_ascii_case(b"keep-alive") {
-            return Err(Malformed("the server ends the connection"));
+        } else if name.eq_ignore_ascii_case(b"connection") {
+            closes = !value.eq_ignore_ascii_case(b"keep-alive");
         }
     }
     let body = match (status, told) {
@@ -56,7 +59,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Option<Response<'_>>, Malformed> {
         (_, None) => return Err(Malformed("no length")),
     };
     let start = end + 4;
-    Ok(bytes.get(start..start + body).map(|body| Response { status, body, length: start + body.len() }))
+    Ok(bytes.get(start..start + body).map(|body| Response { status, body, length: start + body.len(), closes }))
 }
 
 /// The value of a text field in a flat JSON body as the servers write it, without spaces and without escapes; `None` when
@@ -113,7 +116,7 @@ mod tests {
         let response = parse(&whole).expect("well-formed").expect("whole");
         assert_eq!((response.status, response.length), (201, CREATED.len() - 1));
         let exact = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nconnection: keep-alive\r\n\r\nok";
-        assert_eq!(parse(exact), Ok(Some(Response { status: 200, body: b"ok", length: exact.len() })));
+        assert_eq!(parse(exact), Ok(Some(Response { status: 200, body: b"ok", length: exact.len(), closes: false })));
     }
 
     #[test]
@@ -123,6 +126,12 @@ mod tests {
             assert_eq!(parse(&exact[..end]), Ok(None), "{end} bytes");
         }
         assert!(parse(exact).expect("well-formed").is_some());
+    }
+
+    #[test]
+    fn an_answer_tells_whether_it_is_the_connections_last() {
+        let last = parse(b"HTTP/1.1 200 OK\r\nConnection: close\r\ncontent-length: 0\r\n\r\n").expect("well-formed");
+        assert!(last.expect("whole").closes);
     }
 
     #[test]
@@ -147,7 +156,6 @@ mod tests {
             (b"HTTP/1.1 200 OK\r\ncontent length: 1\r\n\r\na", "a header's name"),
             (b"HTTP/1.1 200 OK\r\nnonsense\r\n\r\n", "a header without a colon"),
             (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", "a body in chunks, where answers have a length"),
-            (b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n", "the server ends the connection"),
         ] {
             assert_eq!(parse(bytes), Err(Malformed(why)), "{}", String::from_utf8_lossy(bytes));
         }
