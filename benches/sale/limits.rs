@@ -26,7 +26,7 @@ use crate::{
     mongod::node::scratch,
     reckoning::{figures::Sample, schedule::Window, tally::Tally},
     stage::EVENT,
-    watch::{Watch, ourselves},
+    watch::Watches,
 };
 
 /// Documents of one `insertMany`.
@@ -111,11 +111,11 @@ async fn measured<F: Future<Output = Result<(), Error>> + Send + 'static>(
     for turn in 0_i64.. {
         let now = start.elapsed();
         if watches.is_none() && now >= window.warm_up {
-            watches = Some((Watch::begin(ground.pids())?, Watch::begin(ourselves())?));
+            watches = Some(Watches::begin(Vec::new(), ground.pids())?);
         }
         if now >= window.end() {
-            let (store, generator) = watches.as_ref().ok_or_else(|| Failure::Failed("no window".to_owned()))?;
-            used = Some((store.end()?, generator.end()?));
+            let watches = watches.as_ref().ok_or_else(|| Failure::Failed("no window".to_owned()))?;
+            used = Some(watches.end()?);
             break;
         }
         running.spawn(timed(turn));
@@ -127,13 +127,13 @@ async fn measured<F: Future<Output = Result<(), Error>> + Send + 'static>(
         note(&mut running, &mut tally, window).await?;
     }
     let seconds = window.measured.as_secs_f64();
-    let (store, generator) = used.unzip();
     Ok(Sample {
         seconds,
         per_second: tally.measured(DONE) as f64 * weight as f64 / seconds,
         latency: tally.latency(DONE),
-        store,
-        generator,
+        store: used.map(|used| used.store),
+        generator: used.map(|used| used.generator),
+        elsewhere_cpu_seconds: used.map(|used| used.elsewhere),
         ..Sample::default()
     })
 }

@@ -30,6 +30,8 @@
 //! - The rate of `insertMany` is in documents, its latency that of a command with 1,000 of them.
 //! - **Cores and memory** are of `/proc`: processor time within the window, and the peak of the resident set since the run began
 //!   (of the servers: since they started).
+//! - Processor time that went to **others** on the machine is taken down, and told where it is more than a quarter of a core: such
+//!   a run says little.
 //! - What is **compared** is measured in one scenario, in an order that turns around with each repetition. Ratios are taken
 //!   repetition by repetition; their median is judged.
 //!

@@ -19,7 +19,7 @@ use crate::{
         figures::Sample,
         tally::Tally,
     },
-    watch::{Watch, ourselves},
+    watch::Watches,
 };
 
 /// The event that is sold.
@@ -110,17 +110,16 @@ impl Stage {
             sleep_until((running.start + window.warm_up).into()).await;
         }
         let pids = self.servers.iter().map(ServerProcess::pid).collect();
-        let (server, store) = (Watch::begin(pids)?, Watch::begin(self.ground.pids())?);
-        let (generator, commits) = (Watch::begin(ourselves())?, self.ground.commits().await?);
+        let (watches, commits) = (Watches::begin(pids, self.ground.pids())?, self.ground.commits().await?);
         let tally;
-        let (server, store, generator, commits_after) = if let Some(window) = window {
+        let (used, commits_after) = if let Some(window) = window {
             sleep_until((running.start + window.end()).into()).await;
-            let used = (server.end()?, store.end()?, generator.end()?, self.ground.commits().await?);
+            let used = (watches.end()?, self.ground.commits().await?);
             tally = running.finish().await?;
             used
         } else {
             tally = running.finish().await?;
-            (server.end()?, store.end()?, generator.end()?, self.ground.commits().await?)
+            (watches.end()?, self.ground.commits().await?)
         };
         // A load that ran out of requests ended with the last answer, if that came before the end of the window.
         let ran_out = tally.answers() >= requests_max && window.is_some_and(|window| tally.last_answer < window.end());
@@ -147,9 +146,10 @@ impl Stage {
             shed: tally.latency(SHED),
             commits_per_second: commits.map(|commits| commits / seconds),
             mean_batch: commits.map(|commits| count as f64 / commits),
-            server: Some(server),
-            store: (!self.ground.pids().is_empty()).then_some(store),
-            generator: Some(generator),
+            server: Some(used.server),
+            store: (!self.ground.pids().is_empty()).then_some(used.store),
+            generator: Some(used.generator),
+            elsewhere_cpu_seconds: Some(used.elsewhere),
         };
         Ok((sample, tally))
     }

@@ -8,6 +8,9 @@ use crate::{
     results::{Results, Row},
 };
 
+/// Cores that others may take before a table says so. The kernel's work for sockets and disks is among it.
+const ELSEWHERE_MAX_CORES: f64 = 0.25;
+
 /// The table of one scenario, and its targets. Where nothing is judged, ratios are shown all the same.
 pub(crate) fn print(results: &Results, judged: bool) {
     println!("\n{}", results.scenario.name);
@@ -64,6 +67,10 @@ fn others(sample: &Sample) -> String {
     }
     if sample.unsent > 0 {
         parts.push(format!("{} not sent in time", sample.unsent));
+    }
+    let elsewhere = sample.elsewhere_cpu_seconds.unwrap_or(0.0) / sample.seconds;
+    if elsewhere > ELSEWHERE_MAX_CORES {
+        parts.push(format!("{elsewhere:.1} c TAKEN BY OTHERS"));
     }
     parts.join(", ")
 }

@@ -30,6 +30,8 @@ pub(crate) struct Sample {
     pub(crate) store: Option<Usage>,
     /// What this process used: the generator, or the driver that stands in for it.
     pub(crate) generator: Option<Usage>,
+    /// Processor time within the window that went to others on the machine, the kernel's own threads among them.
+    pub(crate) elsewhere_cpu_seconds: Option<f64>,
 }
 
 /// What processes used.
