@@ -111,15 +111,15 @@ impl Stage {
         }
         let pids = self.servers.iter().map(ServerProcess::pid).collect();
         let (watches, commits) = (Watches::begin(pids, self.ground.pids())?, self.ground.commits().await?);
-        let tally;
-        let (used, commits_after) = if let Some(window) = window {
+        if let Some(window) = window {
             sleep_until((running.start + window.end()).into()).await;
-            let used = (watches.end()?, self.ground.commits().await?);
-            tally = running.finish().await?;
-            used
+        }
+        // What went wrong with the load comes first: a server that died has no figures either.
+        let (tally, used, commits_after) = if window.is_some() {
+            let (used, commits) = (watches.end(), self.ground.commits().await);
+            (running.finish().await?, used?, commits?)
         } else {
-            tally = running.finish().await?;
-            (watches.end()?, self.ground.commits().await?)
+            (running.finish().await?, watches.end()?, self.ground.commits().await?)
         };
         // A load that ran out of requests ended with the last answer, if that came before the end of the window.
         let ran_out = tally.answers() >= requests_max && window.is_some_and(|window| tally.last_answer < window.end());
