@@ -21,7 +21,7 @@ pub struct ReservationQuery {
     pub limit: usize,
 }
 
-/// Whose or of what reservations are asked for. An index serves each.
+/// Whose or of what reservations are asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
     /// All of an event, in the order in which they were made.

@@ -7,7 +7,7 @@ use super::{
     documents,
     keys::{self, Key},
     listed::Listed,
-    run::Run,
+    run::{Put, Run},
 };
 use crate::{
     domain::{Decision, Event, Head, Reservation, Version},
@@ -91,15 +91,22 @@ impl Rows {
         rows.sort_unstable_by_key(|row| row.reservation.id.uuid);
         self.documents.reserve(rows.len(), DOCUMENT_BYTES);
         for ReservationRow { reservation, is_new } in &*rows {
+            // Minted uuids grow with time, and those that come from keys are random.
+            let put = match (is_new, reservation.id.uuid.get_version()) {
+                (false, _) => Put::Over,
+                (true, Some(uuid::Version::SortRand)) => Put::Behind,
+                (true, _) => Put::Anywhere,
+            };
             let document = |bytes: &mut Vec<u8>| documents::write_reservation(bytes, reservation);
-            self.documents.push(reservation.id.uuid.as_bytes(), *is_new, document);
+            self.documents.push(reservation.id.uuid.as_bytes(), put, document);
         }
 
         rows.sort_unstable_by_key(|row| (row.reservation.created_at, row.reservation.created_version));
         self.made.reserve(rows.len(), LISTED_BYTES);
         for ReservationRow { reservation, is_new } in &*rows {
             let place = keys::place(reservation.created_at, reservation.created_version);
-            self.made.push(&place, *is_new, |bytes| Listed::write(bytes, reservation));
+            let put = if *is_new { Put::Behind } else { Put::Over };
+            self.made.push(&place, put, |bytes| Listed::write(bytes, reservation));
         }
     }
 

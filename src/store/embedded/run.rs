@@ -13,12 +13,23 @@ pub(super) struct Run {
     rows: Vec<Row>,
 }
 
+/// How a row comes into its table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Put {
+    /// Over the row of its key that is there.
+    Over,
+    /// As a new row, anywhere.
+    Anywhere,
+    /// As a new row, most likely right behind the one before it.
+    Behind,
+}
+
 /// Where a row lies in the bytes.
 struct Row {
     start: usize,
     value: usize,
     end: usize,
-    is_new: bool,
+    put: Put,
 }
 
 impl Run {
@@ -32,29 +43,33 @@ impl Run {
         self.bytes.reserve(rows * bytes_each);
     }
 
-    /// Adds a row whose key, the event's and `end`, is greater than those before. A new one is in no table yet.
-    pub(super) fn push(&mut self, end: &[u8; 16], is_new: bool, value: impl FnOnce(&mut Vec<u8>)) {
+    /// Adds a row whose key, the event's and `end`, is greater than those before.
+    pub(super) fn push(&mut self, end: &[u8; 16], put: Put, value: impl FnOnce(&mut Vec<u8>)) {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(self.event.bytes());
         self.bytes.extend_from_slice(end);
         let value_start = self.bytes.len();
         value(&mut self.bytes);
-        self.rows.push(Row { start, value: value_start, end: self.bytes.len(), is_new });
+        self.rows.push(Row { start, value: value_start, end: self.bytes.len(), put });
     }
 
-    /// Puts the rows into `table`: new ones beside each other at once, which spares each of them the way down the tree, and
-    /// those that are not new over what is there. A row that is called new and is there already is an error, and the
-    /// transaction must not be committed.
+    /// Puts the rows into `table`. A row that should be new and is there already is an error, after which the transaction
+    /// must not be committed.
     pub(super) fn write(&self, table: &mut Table<'_, &'static [u8], &'static [u8]>) -> Result<(), redb::Error> {
         let mut rows = self.rows.iter().peekable();
         while let Some(row) = rows.next() {
-            if !row.is_new {
-                table.insert(self.key(row), self.value(row))?;
+            if row.put != Put::Behind {
+                let is_there = table.insert(self.key(row), self.value(row))?.is_some();
+                if is_there && row.put == Put::Anywhere {
+                    return Err(redb::Error::UnorderedKey);
+                }
                 continue;
             }
+            // Rows beside each other are put there at once, which spares each of them the way down the tree. For a single
+            // one it would be a detour.
             let mut gap = table.lower_bound_mut(Bound::Included(self.key(row)))?;
             gap.insert_before(self.key(row), self.value(row))?;
-            while let Some(next) = rows.peek().filter(|next| next.is_new) {
+            while let Some(next) = rows.peek().filter(|next| next.put == Put::Behind) {
                 match gap.insert_before(self.key(next), self.value(next)) {
                     Ok(()) => rows.next(),
                     // Rows of the table come between.

@@ -47,6 +47,9 @@ pub(super) const ACTIVE: Index = TableDefinition::new("active");
 /// Events by the time at which they are due.
 pub(super) const DUE: TableDefinition<&[u8], ()> = TableDefinition::new("due");
 
+/// Places that are gathered before they are written, when all reservations of an event are: some 10 MB.
+const PLACES_AT_ONCE: usize = 65_536;
+
 /// Makes the tables of a new file, and shows what is in the file.
 pub(super) fn make(database: &Database) -> Result<View, redb::Error> {
     let transaction = database.begin_write()?;
@@ -217,6 +220,9 @@ fn list_active(transaction: &WriteTransaction, limited_before: bool, rows: &Rows
             for row in made.range(all.start.bytes()..all.end.bytes())? {
                 let (key, row) = row?;
                 active.extend(active_place(id, key.value(), row.value())?);
+                if active.len() == PLACES_AT_ONCE {
+                    change(transaction, ACTIVE, std::mem::take(&mut active))?;
+                }
             }
             change(transaction, ACTIVE, active)
         }

@@ -63,11 +63,6 @@ impl Disk {
         EmbeddedStore::start(connect, clock()).expect("a store")
     }
 
-    /// The file, while no store has it.
-    pub(super) fn open(&self) -> Database {
-        Database::open(self.file.path()).expect("a sound file")
-    }
-
     /// What the file holds at this moment, in memory, whoever has it open.
     pub(super) fn copy(&self) -> Database {
         let copy = InMemoryBackend::new();
