@@ -111,15 +111,15 @@ impl Sale {
         }
     }
 
-    /// Waits until `condition` holds for the event, for as long as the service promises.
-    async fn within_promised(&self, what: &str, condition: impl Fn(&Answer) -> bool) {
-        let deadline = Instant::now() + PROMISED;
+    /// Waits until `condition` holds for the event, for as long as the service promises once `due` has passed.
+    async fn within_promised(&self, due: Duration, what: &str, condition: impl Fn(&Answer) -> bool) {
+        let deadline = Instant::now() + due + PROMISED;
         loop {
             let event = self.event().await;
             if condition(&event) {
                 return;
             }
-            assert!(Instant::now() < deadline, "{what}, not within {PROMISED:?}: {event}");
+            assert!(Instant::now() < deadline, "{what}, not within {due:?} and {PROMISED:?}: {event}");
         }
     }
 
