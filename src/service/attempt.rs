@@ -153,9 +153,7 @@ impl Committer {
             Err(attempt) => return attempt,
         };
         let base = snapshot.base();
-        let may_land_late =
-            self.suspects.contains(&base) || self.store.is_shared() && batch.refuses_a_key(&decision.outcomes);
-        if decision.is_empty(&snapshot.event) && !may_land_late {
+        if decision.is_empty(&snapshot.event) && !self.may_land_late(base, batch, &decision.outcomes) {
             return Attempt::Unchanged(snapshot, decision.outcomes);
         }
         let begun = Instant::now();
@@ -188,6 +186,12 @@ impl Committer {
             Err(CommitError::Refused(why)) => Attempt::Refused(why),
             Err(CommitError::Store(error)) => failed(error),
         }
+    }
+
+    /// Whether, after these outcomes were told, what was asked on `base` before may yet be made: by an unclear attempt from here,
+    /// or by one of another process whose client asks here now.
+    fn may_land_late(&self, base: Base, batch: &Batch, outcomes: &[Outcome]) -> bool {
+        self.suspects.contains(&base) || self.store.is_shared() && batch.refuses_a_key(outcomes)
     }
 
     async fn snapshot(&mut self, deadline: Instant) -> Result<Arc<Snapshot>, Attempt> {

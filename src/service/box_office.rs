@@ -78,19 +78,17 @@ impl BoxOffice {
                     return Ok(Answer { subject: Box::new(event.summary()), replayed: false });
                 }
                 Ok(Creation::Existed) => {
-                    existing = self.store.event(&event.id, deadline).await.map_err(|why| match why {
-                        _ if tried => ServiceError::OutcomeUnknown(None),
-                        why => why.into(),
-                    })?;
+                    let found = self.store.event(&event.id, deadline).await;
+                    existing =
+                        found.map_err(|why| if tried { ServiceError::OutcomeUnknown(None) } else { why.into() })?;
                 }
                 // Whether it was made is seen at the next try.
                 Err(StoreError::Unavailable(_)) if Instant::now() + CREATE_PAUSE < deadline => {
                     tried = true;
                     sleep(CREATE_PAUSE).await;
                 }
-                Err(StoreError::Unavailable(_)) => return Err(ServiceError::OutcomeUnknown(None)),
-                Err(_) if tried => return Err(ServiceError::OutcomeUnknown(None)),
-                Err(why) => return Err(why.into()),
+                Err(why) if !tried && !matches!(why, StoreError::Unavailable(_)) => return Err(why.into()),
+                Err(_) => return Err(ServiceError::OutcomeUnknown(None)),
             }
         }
         let made = existing.and_then(|existing| existing.operations.into_iter().next());

@@ -102,6 +102,8 @@ impl Journals {
             for (event_id, key) in keys {
                 let keys = state.events.entry(event_id).or_default();
                 keys.pending.retain(|pending| *pending != key);
+                // A sweep may see a commit before its acknowledgement is here, and then both queue it. Twice among the settled
+                // it would be taken out twice by one update, which the server refuses.
                 if !keys.settled.contains(&key) {
                     keys.settled.push(key);
                 }
