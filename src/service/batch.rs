@@ -3,19 +3,28 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tokio::{sync::oneshot, time::Instant};
+use tokio::time::Instant;
 
-use super::ServiceError;
+use super::{
+    ServiceError,
+    answers::{Answering, Answers},
+};
 use crate::domain::{Command, Event, Outcome, Rejection, ReservationId};
 
-/// A command on its way to its decision, with the way back for the answer.
+/// A command on its way to its decision, and who waits for the answer.
 #[derive(Debug)]
 pub(super) struct Envelope {
     pub(super) command: Command,
+    pub(super) sender: Sender,
+}
+
+/// Who waits for an answer, and how long.
+#[derive(Debug)]
+pub(super) struct Sender {
     pub(super) request_id: Arc<str>,
     /// When the answer is due. Only the event's task ends a command, so nobody gives up on one that may yet book.
     pub(super) deadline: Instant,
-    pub(super) answer: oneshot::Sender<Result<Outcome, ServiceError>>,
+    pub(super) answer: Answering<Result<Outcome, ServiceError>>,
 }
 
 /// Commands in order of arrival. Its members, their order and its time stay the same over all attempts: only so does
@@ -51,7 +60,7 @@ pub(super) enum Failure {
 
 struct Member {
     command: Command,
-    waiting: Option<Envelope>,
+    waiting: Option<Sender>,
     /// Whether what it asks for may have been written without our knowing, by an earlier attempt for this command or for
     /// another one under the same key.
     possible: bool,
@@ -63,9 +72,9 @@ struct Member {
 
 impl Batch {
     pub(super) fn new(envelopes: impl IntoIterator<Item = Envelope>) -> Self {
-        let member = |envelope: Envelope| Member {
-            command: envelope.command.clone(),
-            waiting: Some(envelope),
+        let member = |Envelope { command, sender }| Member {
+            command,
+            waiting: Some(sender),
             possible: false,
             reservation_id: None,
             own: false,
@@ -107,7 +116,7 @@ impl Batch {
     pub(super) fn expire(&mut self, now: Instant, outage: bool) -> Option<Instant> {
         let failure = self.failure.clone();
         self.members.retain_mut(|member| {
-            let Some(envelope) = member.waiting.take_if(|envelope| envelope.deadline <= now) else { return true };
+            let Some(sender) = member.waiting.take_if(|sender| sender.deadline <= now) else { return true };
             let (error, stays) = match &failure {
                 _ if member.possible => (ServiceError::OutcomeUnknown(member.reservation_id.clone()), true),
                 Some(Failure::Conflict) => (ServiceError::VersionConflict, false),
@@ -115,7 +124,8 @@ impl Batch {
                 None if outage => (ServiceError::Unavailable("it fails at this time".to_owned()), false),
                 None => (ServiceError::Overloaded, false),
             };
-            send(envelope, Err(error));
+            complain(&sender, &error);
+            sender.answer.send(Err(error));
             stays
         });
         self.due().or(self.look_after_until.filter(|until| *until > now))
@@ -123,7 +133,7 @@ impl Batch {
 
     /// When the next command's time is up; `None` when nobody waits any more.
     pub(super) fn due(&self) -> Option<Instant> {
-        self.members.iter().filter_map(|member| member.waiting.as_ref().map(|envelope| envelope.deadline)).min()
+        self.members.iter().filter_map(|member| member.waiting.as_ref().map(|sender| sender.deadline)).min()
     }
 
     /// Notes that the changes decided for this batch may have been written.
@@ -158,13 +168,14 @@ impl Batch {
     /// Answers with what was decided. Those that `outcomes` do not reach are the batch that is returned.
     pub(super) fn answer(self, outcomes: Vec<Outcome>) -> Self {
         let mut members = self.members.into_iter();
+        let mut answers = Answers::new();
         for (outcome, member) in outcomes.into_iter().zip(&mut members) {
-            if let Some(envelope) = member.waiting {
+            if let Some(sender) = member.waiting {
                 let outcome = match outcome {
                     Outcome::Replayed(subject) if member.own => Outcome::Accepted(subject),
                     other => other,
                 };
-                send(envelope, Ok(outcome));
+                answers.add(sender.answer, Ok(outcome));
             }
         }
         Self { attempted: self.attempted, ..Self::of(members.collect(), self.now) }
@@ -177,10 +188,13 @@ impl Batch {
 
     /// Answers everybody who still waits with `error`, or, where an unclear attempt may have booked, with that.
     pub(super) fn fail(self, error: &ServiceError) {
+        let mut answers = Answers::new();
         for member in self.members {
-            if let Some(envelope) = member.waiting {
+            if let Some(sender) = member.waiting {
                 let unknown = member.possible.then_some(ServiceError::OutcomeUnknown(member.reservation_id));
-                send(envelope, Err(unknown.unwrap_or_else(|| error.clone())));
+                let error = unknown.unwrap_or_else(|| error.clone());
+                complain(&sender, &error);
+                answers.add(sender.answer, Err(error));
             }
         }
     }
@@ -193,10 +207,8 @@ impl Batch {
     }
 }
 
-fn send(envelope: Envelope, result: Result<Outcome, ServiceError>) {
-    if let Err(ServiceError::OutcomeUnknown(Some(id))) = &result {
-        log::warn!(request_id = &*envelope.request_id, reservation_id:% = id; "the outcome of a write is not known");
+fn complain(sender: &Sender, error: &ServiceError) {
+    if let ServiceError::OutcomeUnknown(Some(id)) = error {
+        log::warn!(request_id = &*sender.request_id, reservation_id:% = id; "the outcome of a write is not known");
     }
-    // A client that hung up needs no answer; what was decided stands.
-    let _ = envelope.answer.send(result);
 }

@@ -2,14 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{
-    sync::oneshot,
-    time::{Instant, sleep, timeout},
-};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     Answer, Limits, NewEvent, SeatRequest, Seating, ServiceError, Standing, Terms,
-    batch::Envelope,
+    answers::answering,
+    batch::{Envelope, Sender},
     caretaker,
     inbox::{Errand, Inboxes},
     shared_read::SharedReads,
@@ -51,7 +49,12 @@ impl BoxOffice {
     }
 
     /// Makes sure that the event exists, with `total_seats` free seats if it is new; an existing one is left as it is.
-    pub async fn open_event(&self, id: &EventId, name: &EventName, total_seats: u32) -> Result<Event, ServiceError> {
+    pub async fn open_event(
+        &self,
+        id: &EventId,
+        name: &EventName,
+        total_seats: u32,
+    ) -> Result<Arc<Event>, ServiceError> {
         let new = NewEvent {
             id: Some(id.clone()),
             name: name.clone(),
@@ -118,7 +121,7 @@ impl BoxOffice {
     }
 
     /// The event in a state that was current at some time after this call began.
-    pub async fn event(&self, event_id: &EventId) -> Result<Event, ServiceError> {
+    pub async fn event(&self, event_id: &EventId) -> Result<Arc<Event>, ServiceError> {
         let event = self.summaries.read(event_id).await?;
         event.ok_or_else(|| ServiceError::UnknownEvent(event_id.clone()))
     }
@@ -209,10 +212,10 @@ impl BoxOffice {
             (_, Request::Cancel(uuid) | Request::Confirm(uuid)) => Some(*uuid),
         };
         let command = Command { operation, expected: terms.expected, request };
-        let (answer, answered) = oneshot::channel();
+        let (answer, answered) = answering();
         let request_id = terms.request_id;
-        let envelope = Envelope { command, request_id: request_id.clone(), deadline: self.deadline(), answer };
-        self.inboxes.send(event_id, Errand::Command(envelope))?;
+        let sender = Sender { request_id: request_id.clone(), deadline: self.deadline(), answer };
+        self.inboxes.send(event_id, Errand::Command(Envelope { command, sender }))?;
         // The task answers every command by its deadline. A dropped channel means that it panicked, or that the process
         // ends, at a point that nobody here knows.
         let lost = || {

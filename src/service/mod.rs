@@ -7,6 +7,7 @@ use crate::domain::{
     ReservationId, SeatCount, SeatId, SeatMap,
 };
 
+mod answers;
 mod attempt;
 mod batch;
 mod box_office;

@@ -14,8 +14,9 @@ use crate::{
     store::{Base, EventStore, StoreError},
 };
 
-/// Proofs that may be under way for one event; enough to hide a round trip to a far primary behind the next batches.
-const PROOFS_MAX: usize = 8;
+/// Proofs that may be under way for one event: while one travels, the next batch gathers, and so is larger. More would let each
+/// take fewer along, and cost the store more.
+const PROOFS_MAX: usize = 2;
 
 /// The proofs of one event.
 #[derive(Default)]

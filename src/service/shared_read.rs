@@ -8,17 +8,19 @@ use std::{
 
 use tokio::{
     runtime::Handle,
-    sync::oneshot,
     time::{Instant, timeout},
 };
 
-use super::ServiceError;
+use super::{
+    ServiceError,
+    answers::{Answering, Answers, answering},
+};
 use crate::{
     domain::{Event, EventId},
     store::EventStore,
 };
 
-type Found = Result<Option<Event>, ServiceError>;
+type Found = Result<Option<Arc<Event>>, ServiceError>;
 
 /// Reads events for many at once. A reader never joins a read that began before it asked: it joins the next one, so
 /// what it sees is never older than its request.
@@ -27,7 +29,7 @@ pub(super) struct SharedReads {
     timeout: Duration,
     runtime: Handle,
     /// Who waits for the next read of an event; an entry stands while a read of that event is in flight.
-    waiting: Mutex<HashMap<EventId, Vec<oneshot::Sender<Found>>>>,
+    waiting: Mutex<HashMap<EventId, Vec<Answering<Found>>>>,
 }
 
 impl SharedReads {
@@ -38,15 +40,15 @@ impl SharedReads {
 
     /// The event, by a read that starts after this call.
     pub(super) async fn read(self: &Arc<Self>, event_id: &EventId) -> Found {
-        let (sender, found) = oneshot::channel();
+        let (answer, found) = answering();
         let first = {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(next) = waiting.get_mut(event_id) {
-                next.push(sender);
+                next.push(answer);
                 None
             } else {
                 waiting.insert(event_id.clone(), Vec::new());
-                Some(sender)
+                Some(answer)
             }
         };
         if let Some(first) = first {
@@ -60,14 +62,16 @@ impl SharedReads {
     }
 
     /// Reads for `readers`, then for those who came in the meantime, until nobody waits.
-    async fn serve(self: Arc<Self>, event_id: EventId, mut readers: Vec<oneshot::Sender<Found>>) {
+    async fn serve(self: Arc<Self>, event_id: EventId, mut readers: Vec<Answering<Found>>) {
         let mut entry = Entry { reads: &self, event_id: &event_id, stands: true };
         loop {
-            let found = self.store.event(&event_id, Instant::now() + self.timeout).await.map_err(ServiceError::from);
+            let found = self.store.event(&event_id, Instant::now() + self.timeout).await;
+            let found = found.map(|event| event.map(Arc::new)).map_err(ServiceError::from);
+            let mut answers = Answers::new();
             for reader in readers {
-                // A reader that went away needs no answer.
-                let _ = reader.send(found.clone());
+                answers.add(reader, found.clone());
             }
+            drop(answers);
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             match waiting.get_mut(&event_id) {
                 Some(next) if !next.is_empty() => readers = std::mem::take(next),

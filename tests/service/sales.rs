@@ -255,7 +255,7 @@ impl House {
         self.office.reserve(&self.show, request, Terms::default()).await
     }
 
-    async fn event(&self) -> ticketboss::domain::Event {
+    async fn event(&self) -> std::sync::Arc<ticketboss::domain::Event> {
         self.office.event(&self.show).await.expect("the event")
     }
 
