@@ -2,13 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bson::{RawArrayBuf, RawDocumentBuf, raw::cstr, rawdoc};
+use bson::{RawDocumentBuf, raw::cstr, rawdoc};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
     MongoStore,
     deployment::CommandError,
-    documents::ReservationDocument,
+    documents::{ReservationDocument, pack},
     head_value,
     journal::{Entry, Unsettled},
     journal_path,
@@ -47,11 +47,7 @@ pub(super) async fn commit(
     let command = command(snapshot, decision, head, &entries, &settled);
     let command = command.map_err(|why| CommitError::Refused(why.to_string()))?;
 
-    let reply = {
-        let _under_way = store.prover.write_under_way();
-        store.deployment.write(command, deadline).await
-    };
-    match reply {
+    match store.deployment.write(command, deadline).await {
         Ok(reply) if matches!(reply.get("value"), None | Some(bson::Bson::Null)) => Err(CommitError::Conflict),
         Ok(_) => {
             store.journals.committed(event_id, &settled, &gone, Instant::now());
@@ -133,11 +129,7 @@ fn command(
     // A decision without changes moves the head on and takes over when the event is due; the journal of this version stays
     // as it is.
     if !entries.is_empty() {
-        let mut states = RawArrayBuf::new();
-        for entry in entries {
-            states.push(&entry.raw);
-        }
-        set.append(journal_path(decision.event.version), states);
+        set.append(journal_path(decision.event.version), pack(entries.iter().map(|entry| &*entry.raw)));
     }
     for key in settled {
         unset.append(journal_path(*key), "");

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use bson::RawDocumentBuf;
+use bson::{RawDocument, RawDocumentBuf};
 use jiff::Timestamp;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -96,14 +96,16 @@ impl MongoStore {
         deadline: Instant,
     ) -> Result<Vec<Arc<Reservation>>, StoreError> {
         let journal = match &query.scope {
-            Scope::Event(event_id) => self.journal_entries(event_id, true.into(), Concern::Majority, deadline).await?,
+            Scope::Event(event_id) => self.journal_entries(event_id, |_| true, Concern::Majority, deadline).await?,
             Scope::PartnerOfEvent(partner_id, event_id) => {
-                let is_partners = bson::rawdoc! { "$eq": ["$$this.partnerId", { "$literal": partner_id.as_str() }] };
-                self.journal_entries(event_id, is_partners.into(), Concern::Majority, deadline).await?
+                let is_partners = |entry: &RawDocument| {
+                    entry.get_str("partnerId").is_ok_and(|partner| partner == partner_id.as_str())
+                };
+                self.journal_entries(event_id, is_partners, Concern::Majority, deadline).await?
             }
             Scope::Partner(_) => Vec::new(),
         };
-        let journal = Newest::of(journal.into_iter().map(Arc::new));
+        let journal = Newest::of(journal);
         first_of(&self.deployment, query, &journal, query.limit, Concern::Majority, deadline).await
     }
 

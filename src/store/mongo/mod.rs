@@ -171,7 +171,7 @@ impl EventStore for MongoStore {
             // As above. After the linearizable read the primary itself is known to hold all that was settled before.
             found = self.find_reservation(id, Concern::Linearizable, Concern::Local, deadline).await?;
         }
-        Ok(found.map(Arc::new))
+        Ok(found)
     }
 
     async fn waitlist_position(&self, reservation: &Reservation, deadline: Instant) -> Result<u32, StoreError> {

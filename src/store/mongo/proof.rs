@@ -1,38 +1,46 @@
-//! Linearizable reads, and the pulse that hastens them.
+//! Linearizable reads, and the flushes that hasten them.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use bson::{Document, RawArrayBuf, RawDocumentBuf, rawdoc};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::{
     deployment::{CommandError, Concern, Deployment, Kind},
     schema::PULSES,
 };
 
-/// Counts the writes that are under way, and reads with proof.
+/// How long a flush that accompanies reads may take.
+const FLUSH_PATIENCE: Duration = Duration::from_secs(2);
+
+/// After this, another flush is asked for while one is still under way. Each covers the log up to its first gap, and what
+/// others write at the same time makes gaps: so even who asked may have to wait for the flush after the one he got.
+const FLUSH_OVERDUE: Duration = Duration::from_millis(5);
+
+/// Reads with proof.
 ///
 /// A linearizable read ends with a majority acknowledging that the primary is still the primary. On an idle deployment
-/// that waits for the next journal flush, up to 100 ms; a journaled write brings the flush at once. So when none is under
-/// way here, the read is accompanied by one to this process's own small document.
+/// that waits for the next journal flush, up to 100 ms; a journaled write brings the flush at once, for all that was done
+/// before it, even when it finds nothing to write. So as long as reads wait, such writes are sent over and over: a single
+/// one could come just before a read's own entry in the log, and then does nothing for it.
 #[derive(Debug)]
 pub(super) struct Prover {
     process: String,
-    writes: AtomicUsize,
+    /// Linearizable reads that are under way.
+    reading: AtomicUsize,
+    /// Whether somebody asks for flushes for them.
+    flushing: AtomicBool,
 }
 
 impl Prover {
     pub(super) fn new(process: String) -> Self {
-        Self { process, writes: AtomicUsize::new(0) }
-    }
-
-    /// Counts a journaled majority write for as long as the guard lives.
-    pub(super) fn write_under_way(&self) -> WriteUnderWay<'_> {
-        self.writes.fetch_add(1, Ordering::Relaxed);
-        WriteUnderWay(&self.writes)
+        Self { process, reading: AtomicUsize::new(0), flushing: AtomicBool::new(false) }
     }
 
     /// Reads what lasts and holds everything acknowledged before this call.
@@ -42,19 +50,35 @@ impl Prover {
         query: RawDocumentBuf,
         deadline: Instant,
     ) -> Result<Vec<Document>, CommandError> {
-        let alone = self.writes.load(Ordering::Relaxed) == 0;
-        if alone && deployment.kind(deadline).await? != Kind::Standalone {
+        let _reading = Reading::begin(&self.reading);
+        if deployment.kind(deadline).await? != Kind::Standalone && !self.flushing.swap(true, Ordering::SeqCst) {
             let (prover, deployment) = (self.clone(), deployment.clone());
-            // The read alone decides; what becomes of the pulse does not matter. It is not broken off when the read is
-            // faster, because that would cost its connection.
-            tokio::spawn(async move { prover.pulse(&deployment, deadline).await });
+            tokio::spawn(async move { prover.flush_for_reads(&deployment).await });
         }
         deployment.read(query, Concern::Linearizable, deadline).await
     }
 
+    /// Asks for one flush after the other until no read waits. The reads alone decide; what becomes of the flushes does
+    /// not matter.
+    async fn flush_for_reads(self: Arc<Self>, deployment: &Arc<Deployment>) {
+        loop {
+            let on = deployment.clone();
+            // Not broken off when it is overdue, because that would cost its connection.
+            let flush = tokio::spawn(async move { flush(&on, Instant::now() + FLUSH_PATIENCE).await });
+            let failed = matches!(timeout(FLUSH_OVERDUE, flush).await, Ok(Err(_) | Ok(Err(_))));
+            if !failed && self.reading.load(Ordering::SeqCst) > 0 {
+                continue;
+            }
+            self.flushing.store(false, Ordering::SeqCst);
+            // A read that began in between has seen that somebody asks. While that fails, the next read tries.
+            if failed || self.reading.load(Ordering::SeqCst) == 0 || self.flushing.swap(true, Ordering::SeqCst) {
+                return;
+            }
+        }
+    }
+
     /// Writes this process's pulse, acknowledged like a commit.
     pub(super) async fn pulse(&self, deployment: &Deployment, deadline: Instant) -> Result<(), CommandError> {
-        let _under_way = self.write_under_way();
         let mut updates = RawArrayBuf::new();
         updates.push(rawdoc! {
             "q": { "_id": self.process.as_str() },
@@ -66,12 +90,27 @@ impl Prover {
     }
 }
 
-/// Counts one write until it is dropped.
-#[derive(Debug)]
-pub(super) struct WriteUnderWay<'a>(&'a AtomicUsize);
+/// Has the log flushed by a journaled write that matches nothing. MongoDB 6.0: such a write, too, waits for the journal, and
+/// for a majority to have what was done before it.
+async fn flush(deployment: &Deployment, deadline: Instant) -> Result<(), CommandError> {
+    let mut updates = RawArrayBuf::new();
+    updates.push(rawdoc! { "q": { "_id": "" }, "u": { "$set": { "beats": 0_i64 } } });
+    deployment.write(rawdoc! { "update": PULSES, "updates": updates }, deadline).await?;
+    Ok(())
+}
 
-impl Drop for WriteUnderWay<'_> {
+/// Counts one read until it is dropped.
+struct Reading<'a>(&'a AtomicUsize);
+
+impl<'a> Reading<'a> {
+    fn begin(reads: &'a AtomicUsize) -> Self {
+        reads.fetch_add(1, Ordering::SeqCst);
+        Self(reads)
+    }
+}
+
+impl Drop for Reading<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use bson::{Bson, RawBson, RawDocumentBuf, raw::cstr, rawdoc};
+use bson::{Bson, RawDocument, RawDocumentBuf, raw::cstr, rawdoc};
 use tokio::time::Instant;
 
 use super::{
     MongoStore,
     deployment::Concern,
-    documents::{EventDocument, ReservationDocument},
+    documents::{EventDocument, JournalDocument, ReservationDocument},
     lists::look_up,
     overlay::Newest,
     queries,
@@ -65,32 +65,18 @@ impl MongoStore {
         EventDocument::read(document, &self.maps)?.ok_or_else(without_map).map(Some)
     }
 
-    /// Those entries of an event's journal for which the expression `condition` holds; it calls the entry `$$this`.
+    /// Those entries of an event's journal that are `wanted`, by a look at their documents.
     pub(super) async fn journal_entries(
         &self,
         event_id: &EventId,
-        condition: RawBson,
+        wanted: impl Fn(&RawDocument) -> bool,
         concern: Concern,
         deadline: Instant,
-    ) -> Result<Vec<Reservation>, StoreError> {
-        let mut filter = rawdoc! { "input": "$$this.v" };
-        filter.append(cstr!("cond"), condition);
-        let entries = rawdoc! {
-            "entries": { "$reduce": {
-                "input": { "$objectToArray": "$journal" },
-                "initialValue": [],
-                "in": { "$concatArrays": ["$$value", { "$filter": filter }] },
-            } },
-        };
-        let found = self.find_event(event_id, entries, concern, deadline).await?;
-        let Some(Bson::Array(entries)) = found.and_then(|mut event| event.remove("entries")) else {
-            return Ok(Vec::new());
-        };
-        let documents = entries.into_iter().filter_map(|entry| match entry {
-            Bson::Document(entry) => Some(entry),
-            _ => None,
-        });
-        documents.map(ReservationDocument::read).collect()
+    ) -> Result<Vec<Arc<Reservation>>, StoreError> {
+        let found = self.find_event(event_id, JournalDocument::projection(), concern, deadline).await?;
+        let Some(document) = found else { return Ok(Vec::new()) };
+        let journal = JournalDocument::read(document, wanted)?;
+        Ok(journal.into_values().flat_map(|entries| entries.to_vec()).collect())
     }
 
     /// One reservation: first the event's journal, then the collection, and the newer state of the two. Entries only
@@ -101,16 +87,17 @@ impl MongoStore {
         journal: Concern,
         collection: Concern,
         deadline: Instant,
-    ) -> Result<Option<Reservation>, StoreError> {
-        let has_id = rawdoc! { "$eq": ["$$this._id", { "$literal": id.to_string() }] };
-        let mut found = self.journal_entries(&id.event_id, has_id.into(), journal, deadline).await?;
+    ) -> Result<Option<Arc<Reservation>>, StoreError> {
+        let wanted = id.to_string();
+        let has_id = |entry: &RawDocument| entry.get_str("_id").is_ok_and(|id| id == wanted);
+        let mut found = self.journal_entries(&id.event_id, has_id, journal, deadline).await?;
         let query = rawdoc! {
             "find": RESERVATIONS,
-            "filter": { "_id": id.to_string(), "eventId": id.event_id.as_str() },
+            "filter": { "_id": wanted.as_str(), "eventId": id.event_id.as_str() },
             "singleBatch": true,
         };
         for document in self.deployment.read(query, collection, deadline).await? {
-            found.push(ReservationDocument::read(document)?);
+            found.push(Arc::new(ReservationDocument::read(document)?));
         }
         Ok(found.into_iter().max_by_key(|reservation| reservation.version))
     }
@@ -126,12 +113,12 @@ impl MongoStore {
     ) -> Result<u32, StoreError> {
         let event_id = &reservation.id.event_id;
         let before = reservation.created_version;
-        let waited = rawdoc! { "$and": [
-            { "$lt": ["$$this.createdVersion", before.0] },
-            { "$in": [Status::Waitlisted.as_str(), "$$this.operations.status"] },
-        ] };
-        let journal = self.journal_entries(event_id, waited.into(), Concern::Majority, deadline).await?;
-        let mut journal = Newest::of(journal.into_iter().map(Arc::new));
+        let older = |entry: &RawDocument| entry.get_i64("createdVersion").is_ok_and(|version| version < before.0);
+        let mut journal = self.journal_entries(event_id, older, Concern::Majority, deadline).await?;
+        let waited =
+            |entry: &Arc<Reservation>| entry.operations.iter().any(|operation| operation.status == Status::Waitlisted);
+        journal.retain(waited);
+        let mut journal = Newest::of(journal);
         let others: Vec<_> = journal.iter().map(|entry| entry.created_version).collect();
         let query = queries::waiting_before(event_id, before, &others);
         let counted = self.deployment.read(query, Concern::Majority, deadline).await?;

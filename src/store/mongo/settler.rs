@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     deployment::{CommandError, Concern, Deployment, write_errors},
-    documents::{EventDocument, FORMAT, ReservationDocument},
+    documents::{FORMAT, JournalDocument, ReservationDocument},
     journal::{Entry, Journals, Unsettled},
     schema::{EVENTS, JOURNALED, RESERVATIONS},
 };
@@ -38,7 +38,7 @@ const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long an event must be quiet before its settled keys are trimmed without a commit: under load the next commit
 /// takes them along for nothing.
-const QUIET: Duration = Duration::from_millis(200);
+const QUIET: Duration = Duration::from_secs(1);
 
 /// How often entries left behind by others are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
@@ -325,12 +325,12 @@ impl Settler {
         let find = rawdoc! {
             "find": EVENTS,
             "filter": { "_id": event_id.as_str() },
-            "projection": { "format": 1, "journal": 1 },
+            "projection": JournalDocument::projection(),
             "singleBatch": true,
         };
         let found = self.deployment.read(find, Concern::Majority, deadline).await?;
         let Some(document) = found.into_iter().next() else { return Ok(()) };
-        let journal = EventDocument::read_journal(document)?;
+        let journal = JournalDocument::read(document, |_| true)?;
         for (key, reservations) in journal.into_iter().filter(|(key, _)| wanted(key)) {
             let entry = |reservation: &Arc<_>| {
                 let raw = ReservationDocument::raw(reservation)?;

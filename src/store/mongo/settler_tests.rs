@@ -7,7 +7,7 @@ use super::*;
 use crate::{
     domain::{Operation, OperationId, OperationKind, PartnerId, Reservation, ReservationId, SeatCount, Status},
     ids,
-    store::mongo::mongod,
+    store::mongo::{documents::EventDocument, mongod},
 };
 
 /// Reservations in one bulk write; enough for two of them to overlap.

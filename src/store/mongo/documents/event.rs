@@ -2,11 +2,12 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use bson::{Binary, Document, RawArrayBuf, spec::BinarySubtype};
+use bson::{Binary, Document, RawArrayBuf, RawDocument, RawDocumentBuf, rawdoc, spec::BinarySubtype};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    FORMAT, OperationIdDocument, ReservationDocument, check_format, date, name_of,
+    FORMAT, OperationIdDocument, check_format, date, name_of,
+    packed::Unpacked,
     seats::{SeatMapDocument, SeatsDocument, blocks, seats_document},
     terms::{DetailsDocument, SummaryDocument, has_none},
     timestamp,
@@ -54,9 +55,18 @@ pub(in super::super) struct EventDocument {
     seats: Option<SeatsDocument>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     operations: Vec<EventOperationDocument>,
-    /// By version, in decimal. Left out of queries that do not need it.
+    /// Left out of queries that do not need it.
     #[serde(default)]
-    journal: BTreeMap<String, Vec<ReservationDocument>>,
+    journal: Entries,
+}
+
+/// The journal: by version, in decimal, the entries of one commit.
+type Entries = BTreeMap<String, Binary>;
+
+/// An event of which little more than the journal is asked for.
+#[derive(Debug, Deserialize)]
+pub(in super::super) struct JournalDocument {
+    journal: Entries,
 }
 
 /// An operation on the event itself. The answer is of this event, so it does not say which.
@@ -106,21 +116,6 @@ impl EventDocument {
         document.snapshot(maps).map_err(unreadable)
     }
 
-    /// The journal that `document` holds, of which no other fields need be there but `_id` and `format`.
-    pub(in super::super) fn read_journal(document: Document) -> Result<Journal, StoreError> {
-        #[derive(Deserialize)]
-        struct JournalDocument {
-            journal: BTreeMap<String, Vec<ReservationDocument>>,
-        }
-
-        let name = name_of("events", &document);
-        check_format(&name, &document)?;
-        let unreadable = |why: String| StoreError::Unreadable(format!("{name}: {why}"));
-        let document: JournalDocument =
-            bson::deserialize_from_document(document).map_err(|why| unreadable(why.to_string()))?;
-        journal(document.journal).map_err(unreadable)
-    }
-
     fn snapshot(self, maps: &SeatMaps) -> Result<Option<Snapshot>, String> {
         let salt = <[u8; 32]>::try_from(self.id_salt.bytes.as_slice()).map_err(|_| "idSalt must be 32 bytes")?;
         let salt = IdSalt(salt);
@@ -153,7 +148,26 @@ impl EventDocument {
             id: self.id,
         };
         event.check().map_err(|why| why.to_string())?;
-        Ok(Some(Snapshot { event, head: Head(self.head.into()), journal: journal(self.journal)? }))
+        Ok(Some(Snapshot { event, head: Head(self.head.into()), journal: journal(&self.journal, |_| true)? }))
+    }
+}
+
+impl JournalDocument {
+    /// The journal's fields that must be asked for.
+    pub(in super::super) fn projection() -> RawDocumentBuf {
+        rawdoc! { "format": 1, "journal": 1 }
+    }
+
+    /// Those entries of the journal in `document` that are `wanted`, by a look at their documents.
+    pub(in super::super) fn read(
+        document: Document,
+        wanted: impl Fn(&RawDocument) -> bool,
+    ) -> Result<Journal, StoreError> {
+        let name = name_of("events", &document);
+        check_format(&name, &document)?;
+        let unreadable = |why: String| StoreError::Unreadable(format!("{name}: {why}"));
+        let document: Self = bson::deserialize_from_document(document).map_err(|why| unreadable(why.to_string()))?;
+        journal(&document.journal, wanted).map_err(unreadable)
     }
 }
 
@@ -173,13 +187,14 @@ fn seat_map(
     Ok(Some(map))
 }
 
-fn journal(document: BTreeMap<String, Vec<ReservationDocument>>) -> Result<Journal, String> {
-    let key = |(version, entries): (String, Vec<ReservationDocument>)| {
-        let version = version.parse().map(Version).map_err(|_| format!("journal key {version}"))?;
-        let entries = entries.into_iter().map(|entry| entry.reservation().map(Arc::new));
-        Ok((version, entries.collect::<Result<_, String>>()?))
+fn journal(packed: &Entries, wanted: impl Fn(&RawDocument) -> bool) -> Result<Journal, String> {
+    let unpacked = |(key, packed): (&String, &Binary)| {
+        let broken = |why: String| format!("journal.{key}: {why}");
+        let version = key.parse().map(Version).map_err(|_| broken("not a version".to_owned()))?;
+        let entries = Unpacked::of(packed).and_then(|unpacked| unpacked.entries(&wanted)).map_err(broken)?;
+        Ok((version, entries.into_iter().map(Arc::new).collect()))
     };
-    document.into_iter().map(key).collect()
+    packed.iter().map(unpacked).collect()
 }
 
 impl From<&EventOperation> for EventOperationDocument {

@@ -12,11 +12,13 @@ use crate::{
 };
 
 mod event;
+mod packed;
 mod reservation;
 mod seats;
 mod terms;
 
-pub(super) use event::{EventDocument, operations_value};
+pub(super) use event::{EventDocument, JournalDocument, operations_value};
+pub(super) use packed::pack;
 pub(super) use reservation::ReservationDocument;
 pub(super) use seats::seats_value;
 pub(super) use terms::{SummaryDocument, details_value, quotas_value, sales_value};

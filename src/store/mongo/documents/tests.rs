@@ -1,6 +1,6 @@
 use std::{num::NonZeroU32, sync::Arc};
 
-use bson::doc;
+use bson::{Binary, doc, spec::BinarySubtype};
 use uuid::Uuid;
 
 use super::*;
@@ -115,12 +115,31 @@ fn a_reservation_comes_back_as_it_was() {
     };
     for reservation in Status::ALL.map(full_reservation).into_iter().chain([plain]) {
         let raw = ReservationDocument::raw(&reservation).expect("a reservation has a document");
-        let document = Document::try_from(raw).expect("a document");
-        assert_eq!(ReservationDocument::read(document.clone()).expect("readable"), reservation);
+        let document = Document::try_from(raw.clone()).expect("a document");
+        assert_eq!(ReservationDocument::read(document).expect("readable"), reservation);
 
-        let event = doc! { "_id": "show", "format": FORMAT, "journal": { "8": [document] } };
-        let journal = EventDocument::read_journal(event).expect("readable");
-        assert_eq!(*journal[&Version(8)], [Arc::new(reservation)]);
+        let event = doc! { "_id": "show", "format": FORMAT, "journal": { "8": pack([&*raw, &raw].into_iter()) } };
+        let journal = JournalDocument::read(event, |_| true).expect("readable");
+        let reservation = Arc::new(reservation);
+        assert_eq!(*journal[&Version(8)], [reservation.clone(), reservation]);
+    }
+}
+
+#[test]
+fn a_journal_that_is_damaged_is_refused_and_named() {
+    let raw = ReservationDocument::raw(&full_reservation(Status::Held)).expect("a reservation has a document");
+    let whole = pack([&*raw].into_iter());
+    let cut_off = {
+        let bytes = &raw.as_bytes()[..raw.as_bytes().len() - 1];
+        Binary { bytes: lz4_flex::block::compress_prepend_size(bytes), ..whole.clone() }
+    };
+    let huge = Binary { bytes: [&u32::MAX.to_le_bytes()[..], &whole.bytes[4..]].concat(), ..whole.clone() };
+    let damaged = Binary { bytes: whole.bytes[..whole.bytes.len() - 9].to_vec(), ..whole.clone() };
+    let other = Binary { subtype: BinarySubtype::Generic, ..whole };
+    for packed in [cut_off, huge, damaged, other] {
+        let event = doc! { "_id": "show", "format": FORMAT, "journal": { "8": packed } };
+        let why = JournalDocument::read(event, |_| true).expect_err("it is damaged").to_string();
+        assert!(why.contains("events show: journal.8: "), "{why}");
     }
 }
 
