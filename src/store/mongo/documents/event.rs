@@ -2,7 +2,12 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use bson::{Binary, Document, RawArrayBuf, spec::BinarySubtype};
+use bson::{
+    Binary, Document, RawArrayBuf, RawDocumentBuf,
+    raw::{CString, cstr},
+    rawdoc,
+    spec::BinarySubtype,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -13,12 +18,66 @@ use super::{
 };
 use crate::{
     domain::{
-        Event, EventId, EventName, EventOperation, Fingerprint, Hall, Head, IdSalt, Quotas, Sales, SeatMap, Version,
+        Event, EventId, EventName, EventOperation, Fingerprint, Hall, Head, IdSalt, Quotas, Reservation, Sales,
+        SeatMap, Version,
     },
     store::{Journal, Snapshot, StoreError, mongo::seat_maps::SeatMaps},
 };
 
-/// An event, with its head and journal.
+/// The fields of an event's own state; what else its document has is asked for by name, when it is wanted.
+const STATE: [&str; 19] = [
+    "_id",
+    "format",
+    "name",
+    "details",
+    "quotas",
+    "sales",
+    "totalSeats",
+    "availableSeats",
+    "confirmedSeats",
+    "heldSeats",
+    "reservationCount",
+    "holdCount",
+    "waitlistCount",
+    "version",
+    "head",
+    "idSalt",
+    "dueAt",
+    "seats",
+    "operations",
+];
+
+/// What is read of an event beside its state.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in super::super) struct Beside {
+    /// The layout of its seats.
+    pub(in super::super) seat_map: bool,
+    /// The keys of its journal, each with the number of its entries.
+    pub(in super::super) journal_keys: bool,
+}
+
+impl Beside {
+    /// The projection of a query.
+    pub(in super::super) fn projection(self) -> RawDocumentBuf {
+        let mut fields = RawDocumentBuf::new();
+        for field in STATE.into_iter().chain(self.seat_map.then_some("seatMap")) {
+            fields.append(CString::try_from(field).expect("a field's name holds no NUL byte"), 1);
+        }
+        if self.journal_keys {
+            // Null where there should be a list: that cannot be read, and so it is told, while an expression that fails
+            // would look like a server in trouble.
+            let entries = rawdoc! { "$cond": [{ "$isArray": "$$this.v" }, { "$size": "$$this.v" }, null] };
+            let keys = rawdoc! { "$map": {
+                "input": { "$objectToArray": "$journal" },
+                "in": { "key": "$$this.k", "entries": entries },
+            } };
+            fields.append(cstr!("journalKeys"), keys);
+        }
+        fields
+    }
+}
+
+/// An event, with its head and what is carried in its journal.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(in super::super) struct EventDocument {
@@ -54,10 +113,21 @@ pub(in super::super) struct EventDocument {
     seats: Option<SeatsDocument>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     operations: Vec<EventOperationDocument>,
-    /// By version, in decimal. Left out of queries that do not need it.
-    #[serde(default)]
-    journal: BTreeMap<String, Vec<ReservationDocument>>,
+    /// Entries by version, in decimal. A new event has none; what is read are its keys.
+    #[serde(skip_deserializing)]
+    journal: Document,
+    #[serde(default, skip_serializing)]
+    journal_keys: Vec<JournalKeyDocument>,
 }
+
+#[derive(Debug, Deserialize)]
+struct JournalKeyDocument {
+    key: String,
+    entries: usize,
+}
+
+/// What stands under the keys of an event's journal.
+pub(in super::super) type JournalEntries = BTreeMap<Version, Vec<Arc<Reservation>>>;
 
 /// An operation on the event itself. The answer is of this event, so it does not say which.
 #[derive(Debug, Serialize, Deserialize)]
@@ -92,7 +162,8 @@ impl EventDocument {
             seat_map: event.hall.as_ref().map(|hall| SeatMapDocument::from(&**hall.map())),
             seats: event.hall.as_ref().map(|hall| seats_document(hall.blocks())),
             operations: event.operations.iter().map(EventOperationDocument::from).collect(),
-            journal: BTreeMap::new(),
+            journal: Document::new(),
+            journal_keys: Vec::new(),
         }
     }
 
@@ -107,7 +178,7 @@ impl EventDocument {
     }
 
     /// The journal that `document` holds, of which no other fields need be there but `_id` and `format`.
-    pub(in super::super) fn read_journal(document: Document) -> Result<Journal, StoreError> {
+    pub(in super::super) fn read_journal(document: Document) -> Result<JournalEntries, StoreError> {
         #[derive(Deserialize)]
         struct JournalDocument {
             journal: BTreeMap<String, Vec<ReservationDocument>>,
@@ -118,7 +189,7 @@ impl EventDocument {
         let unreadable = |why: String| StoreError::Unreadable(format!("{name}: {why}"));
         let document: JournalDocument =
             bson::deserialize_from_document(document).map_err(|why| unreadable(why.to_string()))?;
-        journal(document.journal).map_err(unreadable)
+        journal_entries(document.journal).map_err(unreadable)
     }
 
     fn snapshot(self, maps: &SeatMaps) -> Result<Option<Snapshot>, String> {
@@ -153,7 +224,7 @@ impl EventDocument {
             id: self.id,
         };
         event.check().map_err(|why| why.to_string())?;
-        Ok(Some(Snapshot { event, head: Head(self.head.into()), journal: journal(self.journal)? }))
+        Ok(Some(Snapshot { event, head: Head(self.head.into()), journal: journal(self.journal_keys)? }))
     }
 }
 
@@ -173,13 +244,24 @@ fn seat_map(
     Ok(Some(map))
 }
 
-fn journal(document: BTreeMap<String, Vec<ReservationDocument>>) -> Result<Journal, String> {
-    let key = |(version, entries): (String, Vec<ReservationDocument>)| {
-        let version = version.parse().map(Version).map_err(|_| format!("journal key {version}"))?;
+fn journal(keys: Vec<JournalKeyDocument>) -> Result<Journal, String> {
+    let mut journal = Journal::new();
+    for JournalKeyDocument { key, entries } in keys {
+        journal.count(version_of(&key)?, entries);
+    }
+    Ok(journal)
+}
+
+fn journal_entries(document: BTreeMap<String, Vec<ReservationDocument>>) -> Result<JournalEntries, String> {
+    let key = |(key, entries): (String, Vec<ReservationDocument>)| {
         let entries = entries.into_iter().map(|entry| entry.reservation().map(Arc::new));
-        Ok((version, entries.collect::<Result<_, String>>()?))
+        Ok((version_of(&key)?, entries.collect::<Result<_, String>>()?))
     };
     document.into_iter().map(key).collect()
+}
+
+fn version_of(key: &str) -> Result<Version, String> {
+    key.parse().map(Version).map_err(|_| format!("journal key {key}"))
 }
 
 impl From<&EventOperation> for EventOperationDocument {

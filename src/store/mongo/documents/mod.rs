@@ -16,7 +16,7 @@ mod reservation;
 mod seats;
 mod terms;
 
-pub(super) use event::{EventDocument, operations_value};
+pub(super) use event::{Beside, EventDocument, operations_value};
 pub(super) use reservation::ReservationDocument;
 pub(super) use seats::seats_value;
 pub(super) use terms::{SummaryDocument, details_value, quotas_value, sales_value};

@@ -1,6 +1,6 @@
 use std::{num::NonZeroU32, sync::Arc};
 
-use bson::doc;
+use bson::{Bson, doc};
 use uuid::Uuid;
 
 use super::*;
@@ -100,7 +100,32 @@ fn an_event_comes_back_as_it_was() {
     for event in [show(1), full_event()] {
         event.check().expect("a sound event");
         let read = EventDocument::read(document(&event), &SeatMaps::default()).expect("readable").expect("whole");
-        assert_eq!((read.event, read.head, read.journal.len()), (event, HEAD, 0));
+        assert_eq!((read.event, read.head, read.journal.entry_count()), (event, HEAD, 0));
+    }
+}
+
+#[test]
+fn a_query_asks_for_every_field_of_an_event_but_the_journal() {
+    let mut asked = Beside { seat_map: true, journal_keys: true }.projection();
+    asked.append(bson::raw::cstr!("journal"), 1);
+    let asked = Document::try_from(asked).expect("a document");
+    for field in document(&full_event()).keys() {
+        assert!(asked.contains_key(field), "{field} would be missing from every event that is loaded");
+    }
+}
+
+#[test]
+fn a_journal_is_counted_by_its_keys() {
+    let mut event = document(&show(1));
+    event.insert("journalKeys", vec![doc! { "key": "7", "entries": 2 }, doc! { "key": "12", "entries": 3 }]);
+    let read = EventDocument::read(event.clone(), &SeatMaps::default()).expect("readable").expect("whole");
+    assert_eq!((read.journal.versions().collect(), read.journal.entry_count()), (vec![Version(7), Version(12)], 5));
+    assert_eq!(read.journal.entries(), None, "what was only counted is not known");
+
+    for broken in [doc! { "key": "7", "entries": Bson::Null }, doc! { "key": "seven", "entries": 2 }] {
+        event.insert("journalKeys", vec![broken]);
+        let read = EventDocument::read(event.clone(), &SeatMaps::default());
+        assert!(matches!(read, Err(StoreError::Unreadable(_))), "{read:?}");
     }
 }
 
