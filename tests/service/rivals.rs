@@ -42,6 +42,22 @@ async fn a_hold_of_a_dead_process_lapses_although_this_one_knew_an_older_event()
 }
 
 #[tokio::test]
+async fn after_a_miss_rivals_are_looked_for_before_deciding() {
+    let mut house = House::open(10, LIMITS, |inner| FaultyStore::new(inner, &[])).await;
+    let partner = PartnerId::parse("zoe").expect("a partner");
+    let mut commits = Vec::new();
+    for number in 0..3 {
+        house.reserve("acme", 1, Terms::default()).await.expect("free seats");
+        let uuid = Uuid::from_u128(100 + number);
+        elsewhere(&house, Reserve::any(uuid, partner.clone(), SeatCount::parse(1, 10).expect("seats"))).await;
+        commits.push(std::iter::from_fn(|| house.begun.try_recv().ok()).count());
+    }
+    // Each time one of the other process and one of this one; only where nothing was known of the other was one in vain.
+    assert_eq!(commits, [2, 3, 2]);
+    assert_eq!(house.free().await, 4);
+}
+
+#[tokio::test]
 async fn a_keyed_retry_elsewhere_is_not_refused_while_the_first_may_land() {
     let limits = Limits { commit_attempts_max: 1, ..LIMITS };
     let house = House::open(2, limits, |inner| FaultyStore::new(inner, &[])).await;
