@@ -78,7 +78,7 @@ impl Journal {
     /// there, the same version is the same commit.
     pub fn recall(&mut self, known: &Self) {
         for (version, carried) in &mut self.0 {
-            if let (Carried::Counted(_), Some(entries @ Carried::Entries(_))) = (&*carried, known.0.get(version)) {
+            if let Some(entries @ Carried::Entries(_)) = known.0.get(version) {
                 *carried = entries.clone();
             }
         }
