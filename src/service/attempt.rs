@@ -44,8 +44,8 @@ pub(super) enum Attempt {
 pub(super) struct Committer {
     event_id: EventId,
     store: Arc<dyn EventStore>,
-    /// The event as last committed or loaded. It may be behind; whatever is decided on it is committed at it or proven
-    /// against it before an answer leaves.
+    /// The event as last committed or loaded. It may be behind, or ahead of what lasts; whatever is decided on it is committed
+    /// at it or proven against it before an answer leaves.
     current: Option<Arc<Snapshot>>,
     /// Bases of unclear attempts. While the event stands at one, that attempt may yet land, so a batch with nothing to
     /// write is not answered there: first the event gets a new head, at which the attempt can never land. The unclear
@@ -106,10 +106,16 @@ impl Committer {
 
     /// Decides the batch on the event as it is known, or else loaded, and commits what was decided.
     pub(super) async fn attempt(&mut self, batch: &mut Batch, deadline: Instant) -> Attempt {
+        let begun = Instant::now();
         let attempt = match self.prepare(batch, deadline).await {
             Ok((now, snapshot)) => self.attempt_on(snapshot, batch, now, deadline).await,
             Err(attempt) => attempt,
         };
+        match attempt {
+            Attempt::Committed(..) => self.pace.committed(begun.elapsed()),
+            Attempt::Failed(Failure::Conflict) => self.pace.rival_seen(),
+            _ => {}
+        }
         self.unknown = matches!(attempt, Attempt::Hopeless(ServiceError::UnknownEvent(_)));
         if !matches!(attempt, Attempt::Committed(..) | Attempt::Unchanged(..)) {
             self.current = None;
@@ -159,7 +165,6 @@ impl Committer {
         let begun = Instant::now();
         match self.store.commit(&snapshot, &decision, ids::head(), deadline).await {
             Ok(committed) => {
-                self.pace.committed(begun.elapsed());
                 log::debug!(event_id:% = self.event_id, version = committed.event.version.0, batch_size = batch.len(),
                     duration_ms = begun.elapsed().as_secs_f64() * 1e3; "committed");
                 log_unasked(&decision);
@@ -167,8 +172,8 @@ impl Committer {
                 Attempt::Committed(base, decision.outcomes)
             }
             Err(CommitError::Conflict) => {
-                self.pace.missed();
-                log::debug!(event_id:% = self.event_id, version = base.version.0, batch_size = batch.len();
+                log::debug!(event_id:% = self.event_id, version = base.version.0, batch_size = batch.len(),
+                    attempt = batch.attempts + 1, duration_ms = begun.elapsed().as_secs_f64() * 1e3;
                     "another process changed the event first");
                 Attempt::Failed(Failure::Conflict)
             }
@@ -194,11 +199,19 @@ impl Committer {
         self.suspects.contains(&base) || self.store.is_shared() && batch.refuses_a_key(outcomes)
     }
 
+    /// The event as it is known; loaded if it is not known, or while other processes are likely to have changed it. A load
+    /// shows what they have committed before a majority has it, so that processes build on each other's commits instead of
+    /// missing; and a miss costs as much time as a commit.
     async fn snapshot(&mut self, deadline: Instant) -> Result<Arc<Snapshot>, Attempt> {
-        if let Some(current) = &self.current {
+        if let Some(current) = self.current.as_ref().filter(|_| !self.pace.rivals_are_about()) {
             return Ok(current.clone());
         }
-        if let Some(loaded) = self.store.load(&self.event_id, deadline).await.map_err(failed)? {
+        if let Some(mut loaded) = self.store.load(&self.event_id, deadline).await.map_err(failed)? {
+            match self.current.take() {
+                Some(known) if known.base() == loaded.base() => loaded.journal.recall(&known.journal),
+                Some(_) => self.pace.rival_seen(),
+                None => {}
+            }
             return Ok(self.current.insert(Arc::new(loaded)).clone());
         }
         // What was loaded is not proven; "there is no such event" must be, like every refusal.

@@ -96,10 +96,12 @@ impl Batch {
         self.members.iter().all(|member| member.waiting.is_none())
     }
 
-    /// Notes an attempt that did not end it.
-    pub(super) fn tried(&mut self) {
+    /// Notes an attempt that did not end it, and why.
+    pub(super) fn tried(&mut self, failure: Failure) {
         self.attempts += 1;
-        self.attempted = true;
+        // An attempt that came second made nothing: its commands are as new as before, and need not be looked for.
+        self.attempted |= !matches!(failure, Failure::Conflict);
+        self.failure = Some(failure);
     }
 
     pub(super) fn len(&self) -> usize {
@@ -210,5 +212,20 @@ impl Batch {
 fn complain(sender: &Sender, error: &ServiceError) {
     if let ServiceError::OutcomeUnknown(Some(id)) = error {
         log::warn!(request_id = &*sender.request_id, reservation_id:% = id; "the outcome of a write is not known");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_attempt_that_may_have_written_makes_its_commands_be_looked_for() {
+        let mut batch = Batch::new([]);
+        batch.tried(Failure::Conflict);
+        assert!(!batch.attempted, "a miss has written nothing");
+        batch.tried(Failure::Unavailable("no answer in time".to_owned()));
+        batch.tried(Failure::Conflict);
+        assert!(batch.attempted, "a later miss says nothing about an earlier attempt");
     }
 }

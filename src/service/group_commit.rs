@@ -104,7 +104,7 @@ impl EventTask {
             }
             let outage = self.committer.outage();
             let Some(deadline) = batch.expire(Instant::now() + self.least_time(), outage) else { return };
-            match self.attempt(&mut batch, deadline).await {
+            let failure = match self.attempt(&mut batch, deadline).await {
                 Attempt::Committed(_, outcomes) => {
                     let (now, rest) = (batch.now, batch.answer(outcomes));
                     let pause = self.committer.pace.turn_for_rivals();
@@ -132,13 +132,13 @@ impl EventTask {
                     // While an earlier attempt may yet land, the batch must stay together, so it waits here.
                     match self.prove(base, deadline).await {
                         Ok(()) => return drop(batch.answer(outcomes)),
-                        Err(failure) => batch.failure = Some(failure),
+                        Err(failure) => failure,
                     }
                 }
-                Attempt::Failed(failure) => batch.failure = Some(failure),
+                Attempt::Failed(failure) => failure,
                 Attempt::Unclear(snapshot, outcomes, why) => {
                     batch.mark_unclear(&snapshot.event, &outcomes);
-                    batch.failure = Some(Failure::Unavailable(why));
+                    Failure::Unavailable(why)
                 }
                 Attempt::Refused(why) if batch.len() > 1 && !batch.unclear => {
                     log::error!(event_id:% = self.committer.event_id(), batch_size = batch.len();
@@ -152,11 +152,13 @@ impl EventTask {
                     return batch.fail(&ServiceError::Internal(why));
                 }
                 Attempt::Hopeless(error) => return batch.fail(&error),
-            }
-            batch.tried();
-            let pause = match batch.failure {
-                Some(Failure::Conflict) => self.committer.pace.after_conflict(batch.attempts),
-                _ => Pace::after_outage(batch.attempts),
+            };
+            let is_conflict = matches!(failure, Failure::Conflict);
+            batch.tried(failure);
+            let pause = if is_conflict {
+                self.committer.pace.after_conflict(batch.attempts)
+            } else {
+                Pace::after_outage(batch.attempts)
             };
             self.rest(pause.min(deadline.saturating_duration_since(Instant::now()))).await;
         }
@@ -164,7 +166,7 @@ impl EventTask {
 
     /// With less time than this left, an attempt would most likely end unclear, so none is begun.
     fn least_time(&self) -> Duration {
-        (self.committer.pace.commit_time() * 2).min(self.limits.request_timeout / 4)
+        (self.committer.pace.turn_time() * 2).min(self.limits.request_timeout / 4)
     }
 
     /// One attempt. Proofs are tended meanwhile; those that found the event moved on wait for what the attempt comes to,

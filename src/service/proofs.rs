@@ -134,7 +134,6 @@ impl Proofs {
 }
 
 fn failed(mut batch: Batch, failure: Failure) -> Batch {
-    batch.tried();
-    batch.failure = Some(failure);
+    batch.tried(failure);
     batch
 }

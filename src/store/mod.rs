@@ -2,7 +2,7 @@
 //!
 //! [`EventStore`] is the contract; `tests/conformance` holds every store to it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -11,9 +11,11 @@ use tokio::time::Instant;
 use crate::domain::{Decision, Event, EventId, EventSummary, Facts, Head, Reservation, ReservationId, Version, Wanted};
 
 pub mod embedded;
+mod journal;
 pub mod mongo;
 mod query;
 
+pub use journal::Journal;
 pub use query::{Place, ReservationQuery, Scope};
 
 /// An event as it was loaded or committed: the base that the next commit is conditioned on.
@@ -43,10 +45,6 @@ pub struct Base {
     /// The fingerprint of that version.
     pub head: Head,
 }
-
-/// Reservations by the version of the commit that wrote them, each in its full state after that commit. Always empty
-/// in a store that writes an event and its reservations as one.
-pub type Journal = BTreeMap<Version, Arc<[Arc<Reservation>]>>;
 
 /// Why a query was not answered. Nothing was changed.
 #[derive(Debug, Clone, thiserror::Error)]

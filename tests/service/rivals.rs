@@ -42,6 +42,25 @@ async fn a_hold_of_a_dead_process_lapses_although_this_one_knew_an_older_event()
 }
 
 #[tokio::test]
+async fn rivals_that_were_met_once_are_looked_for_before_deciding() {
+    // More than a task remembers rivals for when it sees no sign of them.
+    const ROUNDS: u32 = 40;
+    let mut house = House::open(2 * ROUNDS, LIMITS, |inner| FaultyStore::new(inner, &[])).await;
+    let partner = PartnerId::parse("zoe").expect("a partner");
+    let mut commits = Vec::new();
+    for number in 0..ROUNDS {
+        house.reserve("acme", 1, Terms::default()).await.expect("free seats");
+        let uuid = Uuid::from_u128(100 + u128::from(number));
+        elsewhere(&house, Reserve::any(uuid, partner.clone(), SeatCount::parse(1, 10).expect("seats"))).await;
+        commits.push(std::iter::from_fn(|| house.begun.try_recv().ok()).count());
+    }
+    // Each time one of the other process and one of this one; only where nothing was known of the other was one in vain.
+    let in_vain: Vec<_> = commits.iter().map(|commits| commits - 2).collect();
+    assert_eq!((in_vain.iter().sum::<usize>(), in_vain[1]), (1, 1), "{in_vain:?}");
+    assert_eq!(house.free().await, 0);
+}
+
+#[tokio::test]
 async fn a_keyed_retry_elsewhere_is_not_refused_while_the_first_may_land() {
     let limits = Limits { commit_attempts_max: 1, ..LIMITS };
     let house = House::open(2, limits, |inner| FaultyStore::new(inner, &[])).await;

@@ -22,7 +22,7 @@ use crate::{
 
 /// Entries that an event document may carry. Settling keeps up with commits, so two or three batches are usual; this many
 /// mean that it does not, and writes wait.
-const JOURNAL_ENTRIES_MAX: usize = 8_192;
+pub(super) const JOURNAL_ENTRIES_MAX: usize = 8_192;
 
 /// How long a commit waits for the settler to make room. Others may have made some that this snapshot cannot show, so
 /// after that the event is loaded again.
@@ -104,9 +104,8 @@ async fn wait_for_room(
         // A later key can only be of a state that a restored backup undid.
         settled.retain(|key| *key <= snapshot.event.version);
         let gone = store.journals.gone_keys(event_id);
-        let mut journal = snapshot.journal.clone();
-        journal.retain(|key, _| !settled.contains(key) && !gone.contains(key));
-        let count = journal.values().map(|entries| entries.len()).sum::<usize>() + entries.len();
+        let journal = snapshot.journal.clone().without(&settled).without(&gone);
+        let count = journal.entry_count() + entries.len();
         if count <= JOURNAL_ENTRIES_MAX && count * weight <= JOURNAL_BYTES_MAX {
             return Ok((journal, settled, gone));
         }

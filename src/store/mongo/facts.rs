@@ -5,11 +5,13 @@ use std::{
     sync::Arc,
 };
 
+use bson::rawdoc;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
     deployment::{Concern, Deployment},
+    documents::JournalDocument,
     lists::{first_of, look_up, read},
     overlay::{Listing, Newest, overlay},
     queries::{self, Active, Holds, Paged, Waitlist},
@@ -19,9 +21,9 @@ use crate::{
     store::{FactsError, Snapshot, StoreError},
 };
 
-/// Reads the facts. The snapshot was read before, so what its journal does not hold is in the collection, and what is
-/// newer than the snapshot shows as such. Only what has left a list since then is missing without a trace, so after lists
-/// were read the event is looked at once more. (Nothing could be committed or proven on such a snapshot anyway.)
+/// Reads the facts. The journal was read before, so what it does not hold is in the collection, and what is newer than the
+/// snapshot shows as such. Only what has left a list since then is missing without a trace, so after lists were read the
+/// event is looked at once more. (Nothing could be committed or proven on such a snapshot anyway.)
 pub(super) async fn gather(
     deployment: &Deployment,
     snapshot: &Snapshot,
@@ -31,7 +33,10 @@ pub(super) async fn gather(
     if wanted.is_empty() {
         return Ok(Facts::default());
     }
-    let journal = Newest::of(snapshot.journal.values().flat_map(|entries| entries.iter().cloned()));
+    let journal = Newest::of(match snapshot.journal.entries() {
+        Some(entries) => entries,
+        None => journal_at(deployment, snapshot, deadline).await?,
+    });
     let ask = Ask { deployment, snapshot, journal: &journal, deadline };
     let event = &snapshot.event;
     let (waitlist, holds) = (Waitlist(&event.id), Holds(&event.id));
@@ -45,6 +50,19 @@ pub(super) async fn gather(
         ask.still_there().await?;
     }
     Ok(Facts { reservations, waitlist, holds, partners })
+}
+
+/// The entries of the event's journal at the snapshot. Some that the snapshot counts may have left it since, for the
+/// collection; none can have been added while the event is at the base.
+async fn journal_at(
+    deployment: &Deployment,
+    snapshot: &Snapshot,
+    deadline: Instant,
+) -> Result<Vec<Arc<Reservation>>, FactsError> {
+    let query = queries::at_base(snapshot, JournalDocument::projection());
+    let found = deployment.read(query, Concern::Local, deadline).await.map_err(StoreError::from)?;
+    let document = found.into_iter().next().ok_or(FactsError::Stale)?;
+    Ok(JournalDocument::read(document, |_| true)?.into_values().flatten().collect())
 }
 
 struct Ask<'a> {
@@ -105,7 +123,10 @@ impl Ask<'_> {
 
     /// Makes sure that the event is still at the snapshot.
     async fn still_there(&self) -> Result<(), FactsError> {
-        let found = self.deployment.read(queries::at_base(self.snapshot), Concern::Local, self.deadline).await;
+        let found = self
+            .deployment
+            .read(queries::at_base(self.snapshot, rawdoc! { "_id": 1 }), Concern::Local, self.deadline)
+            .await;
         if found.map_err(StoreError::from)?.is_empty() { Err(FactsError::Stale) } else { Ok(()) }
     }
 

@@ -129,7 +129,7 @@ impl EventStore for MongoStore {
     async fn load(&self, event_id: &EventId, deadline: Instant) -> Result<Option<Snapshot>, StoreError> {
         // Before the read: a key that leaves the event after it may still be in what is read.
         self.journals.loading(event_id);
-        self.find_snapshot(event_id, &rawdoc! {}, Concern::Local, deadline).await
+        self.find_snapshot(event_id, true, Concern::Local, deadline).await
     }
 
     async fn facts(&self, snapshot: &Snapshot, wanted: &Wanted, deadline: Instant) -> Result<Facts, FactsError> {
@@ -156,11 +156,10 @@ impl EventStore for MongoStore {
     }
 
     async fn event(&self, event_id: &EventId, deadline: Instant) -> Result<Option<Event>, StoreError> {
-        let leaving_out = rawdoc! { "journal": 0 };
-        let mut found = self.find_snapshot(event_id, &leaving_out, Concern::Majority, deadline).await?;
+        let mut found = self.find_snapshot(event_id, false, Concern::Majority, deadline).await?;
         if found.is_none() {
             // A majority's snapshot may lag after a failover; "there is none" needs proof.
-            found = self.find_snapshot(event_id, &leaving_out, Concern::Linearizable, deadline).await?;
+            found = self.find_snapshot(event_id, false, Concern::Linearizable, deadline).await?;
         }
         Ok(found.map(|snapshot| snapshot.event))
     }

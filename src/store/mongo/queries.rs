@@ -226,8 +226,8 @@ pub(super) fn named(event_id: &EventId, uuids: &[Uuid]) -> RawDocumentBuf {
     }
 }
 
-/// The query for the event if it is still at `snapshot`.
-pub(super) fn at_base(snapshot: &Snapshot) -> RawDocumentBuf {
+/// The query for fields of the event if it is still at `snapshot`.
+pub(super) fn at_base(snapshot: &Snapshot, fields: RawDocumentBuf) -> RawDocumentBuf {
     rawdoc! {
         "find": EVENTS,
         "filter": {
@@ -235,7 +235,7 @@ pub(super) fn at_base(snapshot: &Snapshot) -> RawDocumentBuf {
             "version": snapshot.event.version.0,
             "head": head_value(snapshot.head),
         },
-        "projection": { "_id": 1 },
+        "projection": fields,
         "singleBatch": true,
     }
 }

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use bson::{Bson, RawDocument, RawDocumentBuf, raw::cstr, rawdoc};
+use bson::{Bson, RawDocument, RawDocumentBuf, rawdoc};
 use tokio::time::Instant;
 
 use super::{
     MongoStore,
     deployment::Concern,
-    documents::{EventDocument, JournalDocument, ReservationDocument},
+    documents::{Beside, EventDocument, JournalDocument, ReservationDocument},
     lists::look_up,
     overlay::Newest,
     queries,
@@ -41,25 +41,25 @@ impl MongoStore {
         Ok(found?.into_iter().next())
     }
 
-    /// Finds one event as a whole, but for the fields that `leaving_out` excludes.
+    /// Finds one event, with the keys of its journal if they are wanted.
     pub(super) async fn find_snapshot(
         &self,
         event_id: &EventId,
-        leaving_out: &RawDocumentBuf,
+        journal_keys: bool,
         concern: Concern,
         deadline: Instant,
     ) -> Result<Option<Snapshot>, StoreError> {
         if self.maps.has(event_id) {
-            let mut leaving_out = leaving_out.clone();
-            leaving_out.append(cstr!("seatMap"), 0);
-            let found = self.find_event(event_id, leaving_out, concern, deadline).await?;
+            let beside = Beside { seat_map: false, journal_keys };
+            let found = self.find_event(event_id, beside.projection(), concern, deadline).await?;
             let Some(document) = found else { return Ok(None) };
             if let Some(snapshot) = EventDocument::read(document, &self.maps)? {
                 return Ok(Some(snapshot));
             }
             // The layout that is known is of another event that had this id.
         }
-        let found = self.find_event(event_id, leaving_out.clone(), concern, deadline).await?;
+        let beside = Beside { seat_map: true, journal_keys };
+        let found = self.find_event(event_id, beside.projection(), concern, deadline).await?;
         let Some(document) = found else { return Ok(None) };
         let without_map = || StoreError::Unreadable(format!("events {event_id}: there are seats without a seatMap"));
         EventDocument::read(document, &self.maps)?.ok_or_else(without_map).map(Some)

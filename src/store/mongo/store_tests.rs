@@ -64,7 +64,7 @@ async fn an_entry_whose_successor_left_the_journal_first_is_not_believed() {
     play.store.settler.trim(Instant::now()).await;
     let event_id = play.snapshot.event.id.clone();
     play.snapshot = play.store.load(&event_id, soon()).await.expect("loaded").expect("it is there");
-    assert_eq!(play.snapshot.journal.len(), 1, "only the older state is left in the journal");
+    assert_eq!(play.snapshot.journal.versions().count(), 1, "only the older state is left in the journal");
 
     let wanted = Wanted { waitlist: 1, partners: vec![partner.clone()], ..Wanted::default() };
     let facts = play.store.facts(&play.snapshot, &wanted, soon()).await.expect("facts");
@@ -89,6 +89,51 @@ async fn an_entry_whose_successor_left_the_journal_first_is_not_believed() {
     play.close().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn facts_hold_when_what_was_counted_has_left_the_journal() {
+    let uri = mongod::shared::one_node().await.uri(&mongod::shared::unique_db("counted"));
+    let mut play = Play::begin(&uri, 0).await;
+    let commands: Vec<_> = (0..3).map(|_| play.command()).collect();
+    play.commit_all(&commands).await;
+    let event_id = play.snapshot.event.id.clone();
+    play.snapshot = play.store.load(&event_id, soon()).await.expect("loaded").expect("it is there");
+    assert_eq!((play.snapshot.journal.entry_count(), play.snapshot.journal.entries()), (3, None), "a load only counts");
+    play.check_facts("while the entries are in the journal").await;
+    play.store.settler.settle_queue().await.expect("settled");
+    play.store.settler.trim(Instant::now()).await;
+    play.check_facts("after they have left it").await;
+
+    let superseded = play.snapshot.clone();
+    let command = play.command();
+    play.commit_all(&[command]).await;
+    let wanted = Wanted { reservations: vec![Uuid::from_u128(1)], ..Wanted::default() };
+    let facts = play.store.facts(&superseded, &wanted, soon()).await;
+    assert!(matches!(facts, Err(FactsError::Stale)), "{facts:?}: there is no such journal any more");
+    play.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_that_were_only_counted_fill_the_journal_too() {
+    let uri = mongod::shared::one_node().await.uri(&mongod::shared::unique_db("full"));
+    let mut play = Play::begin(&uri, 0).await;
+    let command = play.command();
+    let decision = play.decide(&[command]).await;
+    let mut entries = RawArrayBuf::new();
+    for _ in 0..commit::JOURNAL_ENTRIES_MAX {
+        entries.push(0);
+    }
+    play.fix(rawdoc! { "q": { "_id": "play-0" }, "u": { "$set": { "journal": { "0": entries } } } }).await;
+    play.snapshot = play.store.load(&play.snapshot.event.id, soon()).await.expect("loaded").expect("it is there");
+    let refused = play.store.commit(&play.snapshot, &decision, ids::head(), soon()).await;
+    assert!(
+        matches!(&refused, Err(CommitError::Store(StoreError::Unavailable(why))) if why.contains("full")),
+        "{refused:?}"
+    );
+
+    play.fix(rawdoc! { "q": { "_id": "play-0" }, "u": { "$set": { "journal": {} } } }).await;
+    play.close().await;
+}
+
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(20)
 }
@@ -105,6 +150,14 @@ impl Play {
         assert_eq!(snapshot.event, event);
         let now = store.now(soon()).await.expect("the primary tells");
         Self { store, random: StdRng::seed_from_u64(seed), snapshot, known: HashMap::new(), now }
+    }
+
+    /// Changes the event's document by hand.
+    async fn fix(&self, statement: bson::RawDocumentBuf) {
+        let mut updates = RawArrayBuf::new();
+        updates.push(statement);
+        let reply = self.store.deployment.write(rawdoc! { "update": EVENTS, "updates": updates }, soon()).await;
+        assert_eq!(reply.expect("written").get_i32("n").expect("a count"), 1);
     }
 
     async fn close(self) {
@@ -143,16 +196,20 @@ impl Play {
         }
     }
 
-    async fn commit_all(&mut self, commands: &[Command]) {
+    async fn decide(&self, commands: &[Command]) -> Decision {
         let mut wanted = facts_needed(&self.snapshot.event, commands, self.now, true);
-        let decision = loop {
+        loop {
             let facts = self.store.facts(&self.snapshot, &wanted, soon()).await.expect("facts");
             match decide(&self.snapshot.event, &facts, commands, self.now) {
-                Ok(decision) => break decision,
+                Ok(decision) => return decision,
                 Err(Undecided::Missing(missing)) => wanted.extend(missing),
                 Err(broken) => panic!("{broken}"),
             }
-        };
+        }
+    }
+
+    async fn commit_all(&mut self, commands: &[Command]) {
+        let decision = self.decide(commands).await;
         self.snapshot = self.store.commit(&self.snapshot, &decision, ids::head(), soon()).await.expect("committed");
         let after = decision.reservations().map(|reservation| (reservation.id.uuid, reservation.clone()));
         self.known.extend(after);

@@ -2,24 +2,80 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use bson::{Binary, Document, RawArrayBuf, RawDocument, RawDocumentBuf, rawdoc, spec::BinarySubtype};
+use bson::{
+    Binary, Document, RawArrayBuf, RawDocument, RawDocumentBuf,
+    raw::{CString, cstr},
+    rawdoc,
+    spec::BinarySubtype,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
     FORMAT, OperationIdDocument, check_format, date, name_of,
-    packed::Unpacked,
+    packed::{PackedDocument, Unpacked},
     seats::{SeatMapDocument, SeatsDocument, blocks, seats_document},
     terms::{DetailsDocument, SummaryDocument, has_none},
     timestamp,
 };
 use crate::{
     domain::{
-        Event, EventId, EventName, EventOperation, Fingerprint, Hall, Head, IdSalt, Quotas, Sales, SeatMap, Version,
+        Event, EventId, EventName, EventOperation, Fingerprint, Hall, Head, IdSalt, Quotas, Reservation, Sales,
+        SeatMap, Version,
     },
     store::{Journal, Snapshot, StoreError, mongo::seat_maps::SeatMaps},
 };
 
-/// An event, with its head and journal.
+/// The fields of an event's own state; what else its document has is asked for by name, when it is wanted.
+const STATE: [&str; 19] = [
+    "_id",
+    "format",
+    "name",
+    "details",
+    "quotas",
+    "sales",
+    "totalSeats",
+    "availableSeats",
+    "confirmedSeats",
+    "heldSeats",
+    "reservationCount",
+    "holdCount",
+    "waitlistCount",
+    "version",
+    "head",
+    "idSalt",
+    "dueAt",
+    "seats",
+    "operations",
+];
+
+/// What is read of an event beside its state.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in super::super) struct Beside {
+    /// The layout of its seats.
+    pub(in super::super) seat_map: bool,
+    /// The keys of its journal, each with the number of its entries.
+    pub(in super::super) journal_keys: bool,
+}
+
+impl Beside {
+    /// The projection of a query.
+    pub(in super::super) fn projection(self) -> RawDocumentBuf {
+        let mut fields = RawDocumentBuf::new();
+        for field in STATE.into_iter().chain(self.seat_map.then_some("seatMap")) {
+            fields.append(CString::try_from(field).expect("a field's name holds no NUL byte"), 1);
+        }
+        if self.journal_keys {
+            let keys = rawdoc! { "$map": {
+                "input": { "$objectToArray": "$journal" },
+                "in": { "key": "$$this.k", "entries": "$$this.v.entries" },
+            } };
+            fields.append(cstr!("journalKeys"), keys);
+        }
+        fields
+    }
+}
+
+/// An event, with its head and what is carried in its journal.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(in super::super) struct EventDocument {
@@ -55,19 +111,28 @@ pub(in super::super) struct EventDocument {
     seats: Option<SeatsDocument>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     operations: Vec<EventOperationDocument>,
-    /// Left out of queries that do not need it.
-    #[serde(default)]
-    journal: Entries,
+    /// Entries by version, in decimal. A new event has none; what is read are its keys.
+    #[serde(skip_deserializing)]
+    journal: Document,
+    #[serde(default, skip_serializing)]
+    journal_keys: Vec<JournalKeyDocument>,
 }
 
-/// The journal: by version, in decimal, the entries of one commit.
-type Entries = BTreeMap<String, Binary>;
+#[derive(Debug, Deserialize)]
+struct JournalKeyDocument {
+    key: String,
+    entries: usize,
+}
 
 /// An event of which little more than the journal is asked for.
 #[derive(Debug, Deserialize)]
 pub(in super::super) struct JournalDocument {
-    journal: Entries,
+    /// By version, in decimal.
+    journal: BTreeMap<String, PackedDocument>,
 }
+
+/// What stands under the keys of an event's journal.
+pub(in super::super) type JournalEntries = BTreeMap<Version, Vec<Arc<Reservation>>>;
 
 /// An operation on the event itself. The answer is of this event, so it does not say which.
 #[derive(Debug, Serialize, Deserialize)]
@@ -102,7 +167,8 @@ impl EventDocument {
             seat_map: event.hall.as_ref().map(|hall| SeatMapDocument::from(&**hall.map())),
             seats: event.hall.as_ref().map(|hall| seats_document(hall.blocks())),
             operations: event.operations.iter().map(EventOperationDocument::from).collect(),
-            journal: BTreeMap::new(),
+            journal: Document::new(),
+            journal_keys: Vec::new(),
         }
     }
 
@@ -148,12 +214,12 @@ impl EventDocument {
             id: self.id,
         };
         event.check().map_err(|why| why.to_string())?;
-        Ok(Some(Snapshot { event, head: Head(self.head.into()), journal: journal(&self.journal, |_| true)? }))
+        Ok(Some(Snapshot { event, head: Head(self.head.into()), journal: journal(self.journal_keys)? }))
     }
 }
 
 impl JournalDocument {
-    /// The journal's fields that must be asked for.
+    /// The fields that must be asked for.
     pub(in super::super) fn projection() -> RawDocumentBuf {
         rawdoc! { "format": 1, "journal": 1 }
     }
@@ -162,12 +228,17 @@ impl JournalDocument {
     pub(in super::super) fn read(
         document: Document,
         wanted: impl Fn(&RawDocument) -> bool,
-    ) -> Result<Journal, StoreError> {
+    ) -> Result<JournalEntries, StoreError> {
         let name = name_of("events", &document);
         check_format(&name, &document)?;
         let unreadable = |why: String| StoreError::Unreadable(format!("{name}: {why}"));
         let document: Self = bson::deserialize_from_document(document).map_err(|why| unreadable(why.to_string()))?;
-        journal(&document.journal, wanted).map_err(unreadable)
+        let unpacked = |(key, packed): (&String, &PackedDocument)| {
+            let entries = Unpacked::of(packed).and_then(|unpacked| unpacked.entries(&wanted));
+            let entries = entries.map_err(|why| format!("journal.{key}: {why}"))?;
+            Ok((version_of(key)?, entries.into_iter().map(Arc::new).collect()))
+        };
+        document.journal.iter().map(unpacked).collect::<Result<_, _>>().map_err(unreadable)
     }
 }
 
@@ -187,14 +258,16 @@ fn seat_map(
     Ok(Some(map))
 }
 
-fn journal(packed: &Entries, wanted: impl Fn(&RawDocument) -> bool) -> Result<Journal, String> {
-    let unpacked = |(key, packed): (&String, &Binary)| {
-        let broken = |why: String| format!("journal.{key}: {why}");
-        let version = key.parse().map(Version).map_err(|_| broken("not a version".to_owned()))?;
-        let entries = Unpacked::of(packed).and_then(|unpacked| unpacked.entries(&wanted)).map_err(broken)?;
-        Ok((version, entries.into_iter().map(Arc::new).collect()))
-    };
-    packed.iter().map(unpacked).collect()
+fn journal(keys: Vec<JournalKeyDocument>) -> Result<Journal, String> {
+    let mut journal = Journal::new();
+    for JournalKeyDocument { key, entries } in keys {
+        journal.count(version_of(&key)?, entries);
+    }
+    Ok(journal)
+}
+
+fn version_of(key: &str) -> Result<Version, String> {
+    key.parse().map(Version).map_err(|_| format!("journal key {key}"))
 }
 
 impl From<&EventOperation> for EventOperationDocument {

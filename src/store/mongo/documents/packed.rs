@@ -5,7 +5,8 @@
 //!
 //! Form: the BSON documents one after the other, as a block of LZ4 behind its unpacked size (four bytes, little-endian).
 
-use bson::{Binary, RawDocument, spec::BinarySubtype};
+use bson::{Binary, RawDocument, RawDocumentBuf, rawdoc, spec::BinarySubtype};
+use serde::Deserialize;
 
 use super::ReservationDocument;
 use crate::domain::Reservation;
@@ -16,43 +17,58 @@ const PACKED: BinarySubtype = BinarySubtype::UserDefined(0x80);
 /// The largest that may come out: as much as an event document could hold unpacked. More is damage, or an attack.
 const UNPACKED_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// Packs the documents of one commit's entries.
-pub(in super::super) fn pack<'a>(entries: impl Iterator<Item = &'a RawDocument>) -> Binary {
+/// What stands under one key of a journal.
+#[derive(Debug, Deserialize)]
+pub(super) struct PackedDocument {
+    entries: usize,
+    packed: Binary,
+}
+
+/// The document of one commit's entries.
+pub(in super::super) fn pack<'a>(entries: impl ExactSizeIterator<Item = &'a RawDocument>) -> RawDocumentBuf {
+    let count = i64::try_from(entries.len()).unwrap_or(i64::MAX);
     let mut bytes = Vec::new();
     for entry in entries {
         bytes.extend_from_slice(entry.as_bytes());
     }
-    Binary { subtype: PACKED, bytes: lz4_flex::block::compress_prepend_size(&bytes) }
+    let packed = Binary { subtype: PACKED, bytes: lz4_flex::block::compress_prepend_size(&bytes) };
+    rawdoc! { "entries": count, "packed": packed }
 }
 
 /// The entries of one commit, unpacked.
-pub(in super::super) struct Unpacked(Vec<u8>);
+pub(super) struct Unpacked {
+    entries: usize,
+    bytes: Vec<u8>,
+}
 
 impl Unpacked {
-    pub(in super::super) fn of(packed: &Binary) -> Result<Self, String> {
+    pub(super) fn of(document: &PackedDocument) -> Result<Self, String> {
+        let PackedDocument { entries, packed } = document;
         let (size, block) = packed.bytes.split_first_chunk().ok_or("too short")?;
         let size = usize::try_from(u32::from_le_bytes(*size)).unwrap_or(usize::MAX);
         if packed.subtype != PACKED || size > UNPACKED_BYTES_MAX {
             return Err("not packed by this program".to_owned());
         }
-        lz4_flex::block::decompress(block, size).map(Self).map_err(|why| why.to_string())
+        let bytes = lz4_flex::block::decompress(block, size).map_err(|why| why.to_string())?;
+        Ok(Self { entries: *entries, bytes })
     }
 
     /// Those entries that are `wanted`, by a look at their documents.
-    pub(in super::super) fn entries(&self, wanted: impl Fn(&RawDocument) -> bool) -> Result<Vec<Reservation>, String> {
-        let mut entries = Vec::new();
-        let mut rest = &self.0[..];
-        while let Some(size) = rest.first_chunk() {
-            let size = usize::try_from(i32::from_le_bytes(*size)).unwrap_or_default();
-            let Some((document, behind)) = rest.split_at_checked(size).filter(|_| size > 0) else { break };
+    pub(super) fn entries(&self, wanted: impl Fn(&RawDocument) -> bool) -> Result<Vec<Reservation>, String> {
+        let mut found = Vec::new();
+        let mut rest = &self.bytes[..];
+        for _ in 0..self.entries {
+            let size = rest.first_chunk().map_or(0, |size| i32::from_le_bytes(*size));
+            let size = usize::try_from(size).unwrap_or_default().max(size_of::<i32>());
+            let (document, behind) = rest.split_at_checked(size).ok_or("an entry is cut off")?;
             rest = behind;
             let document = RawDocument::from_bytes(document).map_err(|why| why.to_string())?;
             if wanted(document) {
                 let document: ReservationDocument =
                     bson::deserialize_from_slice(document.as_bytes()).map_err(|why| why.to_string())?;
-                entries.push(document.reservation()?);
+                found.push(document.reservation()?);
             }
         }
-        if rest.is_empty() { Ok(entries) } else { Err("the last entry is cut off".to_owned()) }
+        if rest.is_empty() { Ok(found) } else { Err("there is more behind the last entry".to_owned()) }
     }
 }

@@ -1,6 +1,6 @@
 use std::{num::NonZeroU32, sync::Arc};
 
-use bson::{Binary, doc, spec::BinarySubtype};
+use bson::{Binary, Bson, doc, spec::BinarySubtype};
 use uuid::Uuid;
 
 use super::*;
@@ -100,7 +100,32 @@ fn an_event_comes_back_as_it_was() {
     for event in [show(1), full_event()] {
         event.check().expect("a sound event");
         let read = EventDocument::read(document(&event), &SeatMaps::default()).expect("readable").expect("whole");
-        assert_eq!((read.event, read.head, read.journal.len()), (event, HEAD, 0));
+        assert_eq!((read.event, read.head, read.journal.entry_count()), (event, HEAD, 0));
+    }
+}
+
+#[test]
+fn a_query_asks_for_every_field_of_an_event_but_the_journal() {
+    let mut asked = Beside { seat_map: true, journal_keys: true }.projection();
+    asked.append(bson::raw::cstr!("journal"), 1);
+    let asked = Document::try_from(asked).expect("a document");
+    for field in document(&full_event()).keys() {
+        assert!(asked.contains_key(field), "{field} would be missing from every event that is loaded");
+    }
+}
+
+#[test]
+fn a_journal_is_counted_by_its_keys() {
+    let mut event = document(&show(1));
+    event.insert("journalKeys", vec![doc! { "key": "7", "entries": 2 }, doc! { "key": "12", "entries": 3 }]);
+    let read = EventDocument::read(event.clone(), &SeatMaps::default()).expect("readable").expect("whole");
+    assert_eq!((read.journal.versions().collect(), read.journal.entry_count()), (vec![Version(7), Version(12)], 5));
+    assert_eq!(read.journal.entries(), None, "what was only counted is not known");
+
+    for broken in [doc! { "key": "7", "entries": Bson::Null }, doc! { "key": "seven", "entries": 2 }] {
+        event.insert("journalKeys", vec![broken]);
+        let read = EventDocument::read(event.clone(), &SeatMaps::default());
+        assert!(matches!(read, Err(StoreError::Unreadable(_))), "{read:?}");
     }
 }
 
@@ -118,7 +143,8 @@ fn a_reservation_comes_back_as_it_was() {
         let document = Document::try_from(raw.clone()).expect("a document");
         assert_eq!(ReservationDocument::read(document).expect("readable"), reservation);
 
-        let event = doc! { "_id": "show", "format": FORMAT, "journal": { "8": pack([&*raw, &raw].into_iter()) } };
+        let packed = Document::try_from(pack([&*raw, &raw].into_iter())).expect("a document");
+        let event = doc! { "_id": "show", "format": FORMAT, "journal": { "8": packed } };
         let journal = JournalDocument::read(event, |_| true).expect("readable");
         let reservation = Arc::new(reservation);
         assert_eq!(*journal[&Version(8)], [reservation.clone(), reservation]);
@@ -128,16 +154,21 @@ fn a_reservation_comes_back_as_it_was() {
 #[test]
 fn a_journal_that_is_damaged_is_refused_and_named() {
     let raw = ReservationDocument::raw(&full_reservation(Status::Held)).expect("a reservation has a document");
-    let whole = pack([&*raw].into_iter());
-    let cut_off = {
-        let bytes = &raw.as_bytes()[..raw.as_bytes().len() - 1];
-        Binary { bytes: lz4_flex::block::compress_prepend_size(bytes), ..whole.clone() }
-    };
-    let huge = Binary { bytes: [&u32::MAX.to_le_bytes()[..], &whole.bytes[4..]].concat(), ..whole.clone() };
-    let damaged = Binary { bytes: whole.bytes[..whole.bytes.len() - 9].to_vec(), ..whole.clone() };
-    let other = Binary { subtype: BinarySubtype::Generic, ..whole };
-    for packed in [cut_off, huge, damaged, other] {
-        let event = doc! { "_id": "show", "format": FORMAT, "journal": { "8": packed } };
+    let whole = Document::try_from(pack([&*raw].into_iter())).expect("a document");
+    let Some(Bson::Binary(packed)) = whole.get("packed").cloned() else { panic!("{whole}") };
+    let with = |packed: Binary| doc! { "entries": 1, "packed": packed };
+    let one_less = &raw.as_bytes()[..raw.as_bytes().len() - 1];
+    let two = [raw.as_bytes(), raw.as_bytes()].concat();
+    for damaged in [
+        with(Binary { bytes: lz4_flex::block::compress_prepend_size(one_less), ..packed.clone() }),
+        with(Binary { bytes: lz4_flex::block::compress_prepend_size(&two), ..packed.clone() }),
+        with(Binary { bytes: [&u32::MAX.to_le_bytes()[..], &packed.bytes[4..]].concat(), ..packed.clone() }),
+        with(Binary { bytes: packed.bytes[..packed.bytes.len() - 9].to_vec(), ..packed.clone() }),
+        with(Binary { bytes: Vec::new(), ..packed.clone() }),
+        with(Binary { subtype: BinarySubtype::Generic, ..packed.clone() }),
+        doc! { "entries": 2, "packed": packed },
+    ] {
+        let event = doc! { "_id": "show", "format": FORMAT, "journal": { "8": damaged } };
         let why = JournalDocument::read(event, |_| true).expect_err("it is damaged").to_string();
         assert!(why.contains("events show: journal.8: "), "{why}");
     }
