@@ -4,7 +4,8 @@
 //! [`writer`] owns every write and runs on a thread of its own; reads see the last durable state, which the writer
 //! shows as a whole ([`view::View`]) before it acknowledges the commit that made it.
 //!
-//! [`tables`] has what the file holds and the one place that writes it; [`documents`] and [`keys`] say how values are spelled.
+//! [`tables`] has what the file holds, and [`fold`] the one place that writes it; [`documents`], [`state`], [`listed`] and
+//! [`keys`] say how values are spelled.
 
 use std::{path::Path, sync::Arc, thread};
 
@@ -30,11 +31,14 @@ use crate::{
 
 mod documents;
 mod file;
+mod fold;
 mod keys;
 mod listed;
+mod rolls;
 mod rows;
 mod run;
 mod shown;
+mod state;
 mod tables;
 mod view;
 mod writer;
@@ -69,7 +73,7 @@ impl EmbeddedStore {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, OpenError> {
         let database = connect()?;
-        let view = tables::make(&database).map_err(|why| OpenError::from_first_use(&why))?;
+        let view = tables::make(&database)?;
         let shown = Arc::new(Shown::new(view));
         let (sender, inbox) = mpsc::channel(INBOX_MAX);
         let writer = Writer::new(Box::new(connect), database, shown.clone(), inbox);
@@ -122,8 +126,8 @@ impl EmbeddedStore {
     /// Which state an event is in.
     async fn base(&self, event_id: &EventId, deadline: Instant) -> Result<Option<Base>, StoreError> {
         let view = self.view(deadline).await?;
-        let stamp = self.shown.judge(&view, view.stamp(event_id))?;
-        Ok(stamp.map(|stamp| stamp.base()))
+        let state = self.shown.judge(&view, view.state(event_id))?;
+        Ok(state.map(|state| state.base()))
     }
 
     /// Runs `read` on a thread that may wait for the disk: reservations outnumber what memory holds.

@@ -4,9 +4,8 @@
 use std::ops::Range;
 
 use jiff::Timestamp;
-use uuid::Uuid;
 
-use crate::domain::{EventId, Status, Version};
+use crate::domain::{EventId, ReservationId, Status, Version};
 
 /// A key, or the beginning that several keys share.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,9 +37,16 @@ impl Key {
         self
     }
 
-    /// Where a reservation's document lies: those with time-ordered uuids are appended to their event's.
-    pub(super) fn then_uuid(self, uuid: Uuid) -> Self {
-        self.then(uuid.as_bytes())
+    /// Where a reservation's document lies. Minted uuids grow with time, and lead: so what is reserved at one time lies side
+    /// by side, of however many events it is. Those that come from keys are random, and lie with their event's.
+    pub(super) fn of_document(id: &ReservationId) -> Self {
+        let key = Self(Vec::with_capacity(Self::USUAL_BYTES));
+        match id.uuid.get_version() {
+            Some(uuid::Version::SortRand) => {
+                key.then(b"m").then(id.uuid.as_bytes()).then(id.event_id.as_str().as_bytes())
+            }
+            _ => key.then(b"k").then_text(id.event_id.as_str()).then(id.uuid.as_bytes()),
+        }
     }
 
     /// Where a block of an event's seats lies.
@@ -141,10 +147,10 @@ pub(super) fn enrolled(
     expires_at: Option<Timestamp>,
     created_version: Version,
 ) -> Option<(Roll, Key)> {
-    let key = Key::of_event(event_id);
+    let key = || Key::of_event(event_id);
     match (status, expires_at) {
-        (Status::Waitlisted, _) => Some((Roll::Waitlist, key.then_version(created_version))),
-        (Status::Held, Some(expires_at)) => Some((Roll::Holds, key.then_place(expires_at, created_version))),
+        (Status::Waitlisted, _) => Some((Roll::Waitlist, key().then_version(created_version))),
+        (Status::Held, Some(expires_at)) => Some((Roll::Holds, key().then_place(expires_at, created_version))),
         _ => None,
     }
 }

@@ -59,7 +59,7 @@ impl Shown {
 
     /// An event as it stands in `view`, and which state that is.
     pub(super) fn event(&self, view: &View, id: &EventId) -> Result<Option<(Arc<Event>, Base)>, StoreError> {
-        let Some(base) = view.stamp(id)?.map(|stamp| stamp.base()) else { return Ok(None) };
+        let Some(base) = view.state(id)?.map(|state| state.base()) else { return Ok(None) };
         let kept = self.events.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
         if let Some(kept) = kept.as_ref().filter(|kept| kept.base == base) {
             return Ok(Some((kept.event.clone(), base)));
@@ -71,8 +71,17 @@ impl Shown {
         Ok(Some((event, base)))
     }
 
+    /// Takes note of an event's new state. One that nobody has asked for need not be kept, unless it takes long to be read:
+    /// a thousand of them on sale would only drive each other out.
+    pub(super) fn went_on(&self, base: Base, event: &Arc<Event>) {
+        let is_kept = || self.events.read().unwrap_or_else(PoisonError::into_inner).contains_key(&event.id);
+        if event.hall.is_some() || is_kept() {
+            self.keep(base, event);
+        }
+    }
+
     /// Keeps an event for those who will ask for it. Any other one makes room; it can be read again.
-    pub(super) fn keep(&self, base: Base, event: &Arc<Event>) {
+    fn keep(&self, base: Base, event: &Arc<Event>) {
         let kept = Kept { base, event: event.clone() };
         let mut events = self.events.write().unwrap_or_else(PoisonError::into_inner);
         let full = events.len() >= EVENTS_KEPT_MAX && !events.contains_key(&event.id);

@@ -7,13 +7,13 @@
 
 use std::sync::Arc;
 
-use redb::{Database, Durability};
+use redb::{Database, Durability, WriteTransaction};
 use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
 };
 
-use super::{OpenError, rows::Rows, shown::Shown, tables, too_late, view::View};
+use super::{OpenError, fold::Fold, rows::Rows, shown::Shown, tables, too_late, view::View};
 use crate::store::{Base, CommitError, StoreError};
 
 /// Work that one transaction takes. Many more would gain little, and delay the answers of the first among them.
@@ -116,17 +116,14 @@ impl Writer {
         // One flush and checksums over everything (redb's default); a second flush would only guard against a partner
         // who can also choose which of our pages reach the disk.
         transaction.set_durability(Durability::Immediate).map_err(|why| Lost::Undone(why.into()))?;
-        let mut outcomes = Vec::with_capacity(writes.len());
-        for write in writes {
-            outcomes.push(tables::apply(&transaction, write.base, &write.rows).map_err(Lost::Undone)?);
-        }
+        let outcomes = applied(&transaction, writes).map_err(Lost::Undone)?;
         if outcomes.iter().all(Result::is_err) {
             transaction.abort().map_err(|why| Lost::Undone(why.into()))?;
             return Ok(outcomes);
         }
         transaction.commit().map_err(|why| Lost::Unclear(why.into()))?;
         for (write, _) in writes.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_ok()) {
-            self.shown.keep(write.rows.base(), &write.rows.event);
+            self.shown.went_on(write.rows.state.base(), &write.rows.event);
         }
         // Durable, but a commit is acknowledged only when every reader sees it.
         self.shown.show(Some(View::of(database).map_err(Lost::Unclear)?));
@@ -159,4 +156,12 @@ impl Writer {
         log::info!("the embedded store works again");
         self.shown.view().ok_or_else(|| tables::failed(&redb::Error::DatabaseClosed))
     }
+}
+
+/// What came of each write.
+fn applied(transaction: &WriteTransaction, writes: &[Write]) -> Result<Vec<Result<(), CommitError>>, redb::Error> {
+    let mut fold = Fold::of(transaction)?;
+    let outcomes = writes.iter().map(|write| fold.take(write.base, &write.rows)).collect::<Result<_, _>>()?;
+    fold.write()?;
+    Ok(outcomes)
 }

@@ -15,7 +15,8 @@ use crate::{
         documents,
         keys::{self, Key},
         listed::Listed,
-        tables::{ACTIVE, DUE, EVENTS, HOLDS, Index, MADE, RESERVATIONS, WAITLIST},
+        state::State,
+        tables::{ACTIVE, DUE, EVENTS, HOLDS, Index, MADE, RESERVATIONS, STATES, WAITLIST},
     },
 };
 
@@ -106,10 +107,14 @@ pub(super) fn check_indexes(disk: &Disk) -> Vec<Reservation> {
     let database = disk.copy();
     let reading = database.begin_read().expect("a state");
     let (mut due, mut limited) = (Vec::new(), HashSet::new());
+    let states = reading.open_table(STATES).expect("a table");
     for row in reading.open_table(EVENTS).expect("a table").iter().expect("rows") {
         let (id, document) = row.expect("a row");
         let id = EventId::parse(id.value()).expect("an id");
-        let event = documents::event(&id, document.value()).expect("a document").event;
+        let state = states.get(id.as_str()).expect("a read").expect("a state for every document");
+        let state = State::read(&id, state.value()).expect("a state");
+        let event = documents::event(&id, document.value(), &state).expect("a document").event;
+        assert_eq!(event.quotas.limit_partners(), state.limits_partners);
         due.extend(event.due_at.map(|due_at| keys::due(due_at, &id).bytes().to_vec()));
         if event.quotas.limit_partners() {
             limited.insert(id);
@@ -125,9 +130,7 @@ pub(super) fn check_indexes(disk: &Disk) -> Vec<Reservation> {
     let mut reservations = Vec::new();
     for row in reading.open_table(RESERVATIONS).expect("a table").iter().expect("rows") {
         let (key, document) = row.expect("a row");
-        let (event, uuid) = key.value().split_at(key.value().len() - 16);
-        let event_id = EventId::parse(str::from_utf8(&event[..event.len() - 1]).expect("text")).expect("an id");
-        let id = ReservationId { event_id, uuid: uuid::Uuid::from_slice(uuid).expect("a uuid") };
+        let id = document_id(key.value());
         let found = documents::reservation(id, document.value()).expect("a document");
         let uuid = found.id.uuid.as_u128();
         let key = Key::of_event(&found.id.event_id).then_place(found.created_at, found.created_version);
@@ -156,6 +159,19 @@ pub(super) fn check_indexes(disk: &Disk) -> Vec<Reservation> {
     };
     assert_eq!([WAITLIST, HOLDS, ACTIVE].map(rows), expected);
     reservations
+}
+
+/// Whose document lies at this key.
+fn document_id(key: &[u8]) -> ReservationId {
+    let (event, uuid) = match key.split_first() {
+        Some((b'm', rest)) => (&rest[16..], &rest[..16]),
+        Some((b'k', rest)) => rest.split_at(rest.len() - 16),
+        _ => panic!("no key of ours: {key:?}"),
+    };
+    let event_id = EventId::parse(str::from_utf8(event).expect("text").trim_end_matches('\0')).expect("an id");
+    let id = ReservationId { event_id, uuid: uuid::Uuid::from_slice(uuid).expect("a uuid") };
+    assert_eq!(Key::of_document(&id).bytes(), key);
+    id
 }
 
 /// An event with three blocks of seats.

@@ -42,7 +42,7 @@ impl View {
             return Ok(list.found);
         }
         let first = query.after.as_ref().map_or("", |after| after.event_id.as_str());
-        for row in self.events.range(first..).map_err(broken)? {
+        for row in self.states.range(first..).map_err(broken)? {
             if list.is_full() || !wanted() {
                 break;
             }
