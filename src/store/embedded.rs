@@ -21,7 +21,7 @@ use self::{
     rows::Rows,
     shown::Shown,
     view::View,
-    writer::{Work, Write, Writer},
+    writer::{OpenFile, Work, Write, Writer},
 };
 use super::{Base, CommitError, Creation, EventStore, FactsError, Journal, ReservationQuery, Snapshot, StoreError};
 use crate::{
@@ -34,6 +34,7 @@ mod file;
 mod fold;
 mod keys;
 mod listed;
+mod recent;
 mod rolls;
 mod rows;
 mod run;
@@ -48,6 +49,10 @@ pub use file::{OpenError, may_hold_reservations};
 /// Work that may wait for the writer. Each event has at most one commit in flight, so this bounds the events that are
 /// changed at once, not the reservations; a caller past it waits its turn within its deadline.
 const INBOX_MAX: usize = 1024;
+
+/// Recent rows of lists that are gathered before they are moved ([`recent`]). A thousand events on sale have some thirty each,
+/// enough for half a page. Twice as many are held in memory: some 10 MB at most, and that only while commits are small.
+const GENERATION_ROWS: usize = 32_768;
 
 /// An event store in a local directory, for one process.
 pub struct EmbeddedStore {
@@ -64,19 +69,23 @@ impl EmbeddedStore {
     /// Says, in words for the operator, why the directory cannot be used.
     pub fn open(data_dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let path = file::prepare(data_dir)?;
-        Self::start(move || file::connect(&path), clock)
+        Self::start(move || file::connect(&path), clock, GENERATION_ROWS)
     }
 
     /// Opens the store on what `connect` yields, now and after every failure of it.
     fn start(
         connect: impl Fn() -> Result<Database, OpenError> + Send + 'static,
         clock: Arc<dyn Clock>,
+        generation_rows: usize,
     ) -> Result<Self, OpenError> {
+        let unusable = |why: redb::Error| OpenError::Unusable(why.to_string());
         let database = connect()?;
-        let view = tables::make(&database)?;
-        let shown = Arc::new(Shown::new(view));
+        tables::make(&database)?;
+        let file = OpenFile::of(database, generation_rows).map_err(unusable)?;
+        let shown = Arc::new(Shown::new(file.view().map_err(unusable)?));
+        let connect = move || OpenFile::of(connect()?, generation_rows).map_err(unusable);
         let (sender, inbox) = mpsc::channel(INBOX_MAX);
-        let writer = Writer::new(Box::new(connect), database, shown.clone(), inbox);
+        let writer = Writer::new(Box::new(connect), file, shown.clone(), inbox);
         thread::Builder::new().name("store-writer".to_owned()).spawn(|| writer.run()).map_err(OpenError::Thread)?;
         Ok(Self { clock, shown, writer: sender })
     }

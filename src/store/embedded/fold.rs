@@ -13,9 +13,10 @@ use redb::{ReadableTable, Table, WriteTransaction};
 use super::{
     documents::{self, unreadable},
     keys::{self, Key, Roll},
+    recent::Recent,
     rolls::{Rolls, list_active},
     rows::Rows,
-    run,
+    run::{self, Put, Row},
     state::State,
     tables::{DUE, EVENTS, MADE, RESERVATIONS, SEAT_MAPS, SEATS, STATES},
 };
@@ -24,15 +25,21 @@ use crate::{
     store::{Base, CommitError, StoreError},
 };
 
+/// So many rows of one event change the pages of its list once for several of them.
+const LISTED_AT_ONCE_MIN: usize = 8;
+
 /// Writes that share a transaction.
-pub(super) struct Fold<'a> {
-    transaction: &'a WriteTransaction,
-    states: Table<'a, &'static str, &'static [u8]>,
-    documents: Table<'a, &'static [u8], &'static [u8]>,
+pub(super) struct Fold<'t, 'w> {
+    transaction: &'t WriteTransaction,
+    recent: &'t Recent,
+    states: Table<'t, &'static str, &'static [u8]>,
+    documents: Table<'t, &'static [u8], &'static [u8]>,
     /// Those that stand and whose states are written, but not the rest.
-    taken: Vec<(Before, &'a Rows)>,
+    taken: Vec<(Before, &'w Rows)>,
     /// Their events, each once.
-    events: HashSet<&'a EventId>,
+    events: HashSet<&'w EventId>,
+    /// Rows of the list by making that were appended to the recent ones.
+    added: Vec<Row<'w>>,
 }
 
 /// What the tables held before a write.
@@ -42,20 +49,22 @@ struct Before {
     enrolled: Vec<Option<(Roll, Key)>>,
 }
 
-impl<'a> Fold<'a> {
-    pub(super) fn of(transaction: &'a WriteTransaction) -> Result<Self, redb::Error> {
+impl<'t, 'w> Fold<'t, 'w> {
+    pub(super) fn of(transaction: &'t WriteTransaction, recent: &'t Recent) -> Result<Self, redb::Error> {
         Ok(Self {
             transaction,
+            recent,
             states: transaction.open_table(STATES)?,
             documents: transaction.open_table(RESERVATIONS)?,
             taken: Vec::new(),
             events: HashSet::new(),
+            added: Vec::new(),
         })
     }
 
     /// Takes in `rows` if the event is at `base`, where `None` stands for no event at all. The inner result is what came of
     /// these rows; the outer one says that the transaction is lost.
-    pub(super) fn take(&mut self, base: Option<Base>, rows: &'a Rows) -> Result<Result<(), CommitError>, redb::Error> {
+    pub(super) fn take(&mut self, base: Option<Base>, rows: &'w Rows) -> Result<Result<(), CommitError>, redb::Error> {
         if self.events.contains(&rows.event.id) {
             // Whatever is read here must hold what the other write on the event did.
             self.write_taken()?;
@@ -101,9 +110,11 @@ impl<'a> Fold<'a> {
         Ok(standing.map(|found| keys::enrolled(&id.event_id, found.status, found.expires_at, found.created_version)))
     }
 
-    /// Writes all that was taken in.
-    pub(super) fn write(mut self) -> Result<(), redb::Error> {
-        self.write_taken()
+    /// Writes all that was taken in. Returns what was added to the recent rows of the list by making.
+    pub(super) fn write(mut self) -> Result<Vec<Row<'w>>, redb::Error> {
+        self.write_taken()?;
+        self.recent.append(self.transaction, &self.added)?;
+        Ok(self.added)
     }
 
     fn write_taken(&mut self) -> Result<(), redb::Error> {
@@ -111,8 +122,7 @@ impl<'a> Fold<'a> {
         let taken = std::mem::take(&mut self.taken);
         let rows = || taken.iter().map(|(_, rows)| *rows);
         run::write(rows().flat_map(|rows| rows.documents.rows()), &mut self.documents)?;
-        let made = rows().flat_map(|rows| rows.made.rows());
-        run::write(made, &mut self.transaction.open_table(MADE)?)?;
+        self.write_made(rows())?;
         let mut rolls = Rolls::default();
         for (before, rows) in taken {
             let limited_partners = before.state.is_some_and(|state| state.limits_partners);
@@ -120,9 +130,48 @@ impl<'a> Fold<'a> {
             for (before, row) in before.enrolled.into_iter().zip(&rows.reservations) {
                 rolls.move_from(before, &row.reservation);
             }
+            if !limited_partners && rows.state.limits_partners {
+                self.move_all(&rows.event.id)?;
+            }
             list_active(self.transaction, limited_partners, rows)?;
         }
         rolls.write(self.transaction)
+    }
+
+    /// Puts each row of the list by making where it belongs: into the list if many of its event are written at once, or else
+    /// among the recent ones.
+    fn write_made(&mut self, taken: impl Iterator<Item = &'w Rows>) -> Result<(), redb::Error> {
+        let first_look = self.added.is_empty();
+        let mut listed = Vec::new();
+        for rows in taken {
+            let many = rows.reservations.len() >= LISTED_AT_ONCE_MIN;
+            for row in rows.made.rows() {
+                let is_recent = || row.put == Put::Over && (!first_look || self.recent.has(row.key));
+                if many && !is_recent() {
+                    listed.push(row);
+                } else {
+                    self.added.push(row);
+                }
+            }
+        }
+        if listed.is_empty() {
+            return Ok(());
+        }
+        run::write(listed.into_iter(), &mut self.transaction.open_table(MADE)?)
+    }
+
+    /// Puts the recent rows of an event into the list by making, where they will be again when they are moved.
+    fn move_all(&self, id: &EventId) -> Result<(), redb::Error> {
+        let mut made = self.transaction.open_table(MADE)?;
+        let all = Key::of_event(id).all();
+        for (key, row) in self.recent.rows(&all) {
+            made.insert(key.as_slice(), row.as_slice())?;
+        }
+        let range = all.start.bytes()..all.end.bytes();
+        for row in self.added.iter().filter(|row| range.contains(&row.key)) {
+            made.insert(row.key, row.value)?;
+        }
+        Ok(())
     }
 }
 

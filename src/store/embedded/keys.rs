@@ -112,12 +112,21 @@ pub(super) fn due_event(key: &[u8]) -> Option<EventId> {
     EventId::parse(str::from_utf8(key.get(8..)?).ok()?).ok()
 }
 
+/// What a [`place`] takes.
+const PLACE_BYTES: usize = 16;
+
 /// The end of a reservation's key in the list of its event.
-pub(super) fn place(at: Timestamp, version: Version) -> [u8; 16] {
-    let mut place = [0; 16];
+fn place(at: Timestamp, version: Version) -> [u8; PLACE_BYTES] {
+    let mut place = [0; PLACE_BYTES];
     place[..8].copy_from_slice(&ordered(at.as_millisecond()));
     place[8..].copy_from_slice(&ordered(version.0));
     place
+}
+
+/// Takes apart a key in the list by making and what follows it.
+pub(super) fn split_listed(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let event = bytes.iter().position(|byte| *byte == 0)? + 1;
+    bytes.split_at_checked(event + PLACE_BYTES)
 }
 
 /// The version in a key that ends in a [`place`].
@@ -180,6 +189,9 @@ mod tests {
         let key = |place: &Place| Key::of_event(&place.event_id).then_place(place.created_at, place.created_version);
         let keys: Vec<_> = places.iter().map(key).collect();
         assert!(keys.is_sorted(), "bytes in the order of places");
+        let listed: Vec<_> = keys.iter().map(|key| key.clone().then(b"row")).collect();
+        let parts = listed.iter().map(|listed| split_listed(listed.bytes()));
+        assert!(parts.eq(keys.iter().map(|key| Some((key.bytes(), b"row".as_slice())))), "a key is found again");
         let versions = places.iter().map(|place| Some(place.created_version));
         assert!(versions.eq(keys.iter().map(|key| version_of_place(key.bytes()))), "a version is read back");
     }

@@ -20,6 +20,8 @@ pub(super) enum Put {
     Anywhere,
     /// As a new row, most likely right behind the one before it.
     Behind,
+    /// The same, or over the row of its key that is there.
+    Moved,
 }
 
 /// Where a row lies in the bytes.
@@ -73,7 +75,7 @@ pub(super) fn write<'a>(
     rows.sort_unstable_by_key(|row| row.key);
     let mut rows = rows.into_iter().peekable();
     while let Some(row) = rows.next() {
-        if row.put != Put::Behind {
+        if matches!(row.put, Put::Over | Put::Anywhere) {
             let is_there = table.insert(row.key, row.value)?.is_some();
             if is_there && row.put == Put::Anywhere {
                 return Err(redb::Error::UnorderedKey);
@@ -83,8 +85,15 @@ pub(super) fn write<'a>(
         // Rows beside each other are put there at once, which spares each of them the way down the tree. For a single
         // one it would be a detour.
         let mut gap = table.lower_bound_mut(Bound::Included(row.key))?;
-        gap.insert_before(row.key, row.value)?;
-        while let Some(next) = rows.peek().filter(|next| next.put == Put::Behind) {
+        match gap.insert_before(row.key, row.value) {
+            Err(CursorError::UnorderedKey) if row.put == Put::Moved => {
+                gap.close()?;
+                table.insert(row.key, row.value)?;
+                continue;
+            }
+            inserted => inserted?,
+        }
+        while let Some(next) = rows.peek().filter(|next| matches!(next.put, Put::Behind | Put::Moved)) {
             match gap.insert_before(next.key, next.value) {
                 Ok(()) => rows.next(),
                 // Rows of the table come between.

@@ -8,7 +8,7 @@
 
 use redb::{Database, ReadableDatabase, TableDefinition, TableError};
 
-use super::{OpenError, documents::FORMAT, view::View};
+use super::{OpenError, documents::FORMAT};
 use crate::store::StoreError;
 
 /// The number of the file's format.
@@ -28,6 +28,9 @@ pub(super) const RESERVATIONS: TableDefinition<&[u8], &[u8]> = TableDefinition::
 /// which is why it is read from end to end for one partner: an index by partner would have a batch change as many pages as
 /// it has partners, and cost several times what all the rest does.
 pub(super) const MADE: TableDefinition<&[u8], &[u8]> = TableDefinition::new("made");
+/// Rows that belong into [`MADE`] and are not there yet, or not as they are now ([`super::recent`]): each behind its key there,
+/// by the order in which they were written.
+pub(super) const RECENT: TableDefinition<u64, &[u8]> = TableDefinition::new("recent");
 
 /// An index: the uuid of a reservation by its place in a list.
 pub(super) type Index = TableDefinition<'static, &'static [u8], u128>;
@@ -42,16 +45,15 @@ pub(super) const ACTIVE: Index = TableDefinition::new("active");
 /// Events by the time at which they are due.
 pub(super) const DUE: TableDefinition<&[u8], ()> = TableDefinition::new("due");
 
-/// Makes the tables of a new file, and shows what is in the file. One of another format is refused, before any table is made
+/// Makes the tables of a new file. One of another format is refused, before any table is made
 /// in it that its own program would not know.
-pub(super) fn make(database: &Database) -> Result<View, OpenError> {
+pub(super) fn make(database: &Database) -> Result<(), OpenError> {
     let unusable = |why: redb::Error| OpenError::Unusable(why.to_string());
     match format_of(database).map_err(unusable)? {
-        None => make_all(database).map_err(unusable)?,
-        Some(FORMAT) => {}
-        Some(found) => return Err(OpenError::Outdated { found }),
+        None => make_all(database).map_err(unusable),
+        Some(FORMAT) => Ok(()),
+        Some(found) => Err(OpenError::Outdated { found }),
     }
-    View::of(database).map_err(unusable)
 }
 
 /// The format of a file; none of one that has no tables.
@@ -79,6 +81,7 @@ fn make_all(database: &Database) -> Result<(), redb::Error> {
     for index in [WAITLIST, HOLDS, ACTIVE] {
         transaction.open_table(index)?;
     }
+    transaction.open_table(RECENT)?;
     transaction.open_table(DUE)?;
     Ok(transaction.commit()?)
 }

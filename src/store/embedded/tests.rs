@@ -17,6 +17,7 @@ use crate::{
 
 mod disk;
 mod lists;
+mod recent;
 
 #[tokio::test]
 async fn a_second_store_in_the_same_directory_is_refused() {

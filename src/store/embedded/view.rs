@@ -1,6 +1,6 @@
 //! One durable state of the file, and what is read of it.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, ops::ControlFlow, sync::Arc};
 
 use jiff::Timestamp;
 use redb::{Database, ReadOnlyTable, ReadableDatabase};
@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::{
     documents::{self, unreadable},
     keys::{self, Key},
+    recent::Recent,
     state::State,
     tables::{ACTIVE, DUE, EVENTS, HOLDS, MADE, RESERVATIONS, SEAT_MAPS, SEATS, STATES, WAITLIST, failed},
 };
@@ -33,12 +34,13 @@ pub(super) struct View {
     holds: ReadOnlyTable<&'static [u8], u128>,
     active: ReadOnlyTable<&'static [u8], u128>,
     due: ReadOnlyTable<&'static [u8], ()>,
+    recent: Recent,
 }
 
 impl View {
     /// The last durable state. An error too when the tables are missing, so a file that was replaced by an empty one
     /// is not taken for an empty store.
-    pub(super) fn of(database: &Database) -> Result<Self, redb::Error> {
+    pub(super) fn of(database: &Database, recent: Recent) -> Result<Self, redb::Error> {
         let transaction = database.begin_read()?;
         Ok(Self {
             states: transaction.open_table(STATES)?,
@@ -51,6 +53,7 @@ impl View {
             holds: transaction.open_table(HOLDS)?,
             active: transaction.open_table(ACTIVE)?,
             due: transaction.open_table(DUE)?,
+            recent,
         })
     }
 
@@ -140,14 +143,12 @@ impl View {
             }
         } else if !partners.is_empty() {
             // The first limit is being set, by a command among those that are decided on. This looks at all that was made.
-            let all = Key::of_event(id).all();
-            for row in self.made.range(all.start.bytes()..all.end.bytes()).map_err(broken)? {
-                let (_, row) = row.map_err(broken)?;
-                let listed = lists::row(id, row.value())?;
+            self.each_made(id, &Key::of_event(id).all(), |listed| {
                 if let Some(active) = active.get_mut(listed.partner_id).filter(|_| listed.status.is_active()) {
                     active.push(self.listed(id, listed.uuid)?);
                 }
-            }
+                Ok(ControlFlow::Continue(()))
+            })?;
         }
         let of = |partner: &PartnerId| (partner.clone(), active.remove(partner.as_str()).unwrap_or_default());
         Ok(partners.iter().map(of).collect())
