@@ -124,6 +124,11 @@ impl EmbeddedStore {
         }
     }
 
+    /// `rows`, with the event that they make if it should be kept in memory once it lasts.
+    fn kept(&self, event: &Event, rows: Rows) -> Rows {
+        Rows { kept: self.shown.keeps(event).then(|| Arc::new(event.clone())), ..rows }
+    }
+
     /// Reads an event where the caller stands, and which state it is in. Its row's pages are those that every commit has just
     /// touched and the rest is mostly kept in memory, so this takes a few microseconds, less than handing it to another
     /// thread would. The first look at a large hall takes a fraction of a millisecond.
@@ -161,7 +166,7 @@ impl EventStore for EmbeddedStore {
         if self.base(&event.id, deadline).await?.is_some() {
             return Ok(Creation::Existed);
         }
-        match self.write(None, Rows::of_new(event, head), deadline).await {
+        match self.write(None, self.kept(event, Rows::of_new(event, head)), deadline).await {
             Ok(()) => Ok(Creation::Created),
             Err(CommitError::Conflict) => Ok(Creation::Existed),
             Err(CommitError::Store(why)) => Err(why),
@@ -196,7 +201,8 @@ impl EventStore for EmbeddedStore {
         deadline: Instant,
     ) -> Result<Snapshot, CommitError> {
         decision.event.check().map_err(|why| CommitError::Refused(why.to_string()))?;
-        self.write(Some(snapshot.base()), Rows::of_decision(&snapshot.event, decision, head), deadline).await?;
+        let rows = Rows::of_decision(&snapshot.event, decision, head);
+        self.write(Some(snapshot.base()), self.kept(&decision.event, rows), deadline).await?;
         Ok(Snapshot { event: decision.event.clone(), head, journal: Journal::new() })
     }
 

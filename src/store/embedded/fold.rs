@@ -65,7 +65,7 @@ impl<'t, 'w> Fold<'t, 'w> {
     /// Takes in `rows` if the event is at `base`, where `None` stands for no event at all. The inner result is what came of
     /// these rows; the outer one says that the transaction is lost.
     pub(super) fn take(&mut self, base: Option<Base>, rows: &'w Rows) -> Result<Result<(), CommitError>, redb::Error> {
-        if self.events.contains(&rows.event.id) {
+        if self.events.contains(&rows.event_id) {
             // Whatever is read here must hold what the other write on the event did.
             self.write_taken()?;
         }
@@ -73,14 +73,14 @@ impl<'t, 'w> Fold<'t, 'w> {
             Ok(before) => before,
             Err(why) => return Ok(Err(why)),
         };
-        self.states.insert(rows.event.id.as_str(), rows.state.row().as_slice())?;
-        self.events.insert(&rows.event.id);
+        self.states.insert(rows.event_id.as_str(), rows.state.row().as_slice())?;
+        self.events.insert(&rows.event_id);
         self.taken.push((before, rows));
         Ok(Ok(()))
     }
 
     fn before(&self, base: Option<Base>, rows: &Rows) -> Result<Result<Before, CommitError>, redb::Error> {
-        let id = &rows.event.id;
+        let id = &rows.event_id;
         let state = match self.states.get(id.as_str())?.map(|row| State::read(id, row.value())).transpose() {
             Ok(state) => state,
             Err(why) => return Ok(Err(why.into())),
@@ -131,7 +131,7 @@ impl<'t, 'w> Fold<'t, 'w> {
                 rolls.move_from(before, &row.reservation);
             }
             if !limited_partners && rows.state.limits_partners {
-                self.move_all(&rows.event.id)?;
+                self.move_all(&rows.event_id)?;
             }
             list_active(self.transaction, limited_partners, rows)?;
         }
@@ -177,7 +177,7 @@ impl<'t, 'w> Fold<'t, 'w> {
 
 /// Writes what there is to write of an event beside its state.
 fn write_event(transaction: &WriteTransaction, before: Option<State>, rows: &Rows) -> Result<(), redb::Error> {
-    let id = &rows.event.id;
+    let id = &rows.event_id;
     if let Some(document) = &rows.document {
         transaction.open_table(EVENTS)?.insert(id.as_str(), document.as_slice())?;
     }

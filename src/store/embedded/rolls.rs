@@ -57,8 +57,8 @@ pub(super) fn list_active(
     limited_before: bool,
     rows: &Rows,
 ) -> Result<(), redb::Error> {
-    let id = &rows.event.id;
-    match (limited_before, rows.event.quotas.limit_partners()) {
+    let id = &rows.event_id;
+    match (limited_before, rows.state.limits_partners) {
         (false, false) => Ok(()),
         (true, true) => {
             let place = |row: &ReservationRow| {

@@ -10,12 +10,13 @@ use super::{
     run::{Put, Run},
     state::State,
 };
-use crate::domain::{Decision, Event, Head, Reservation, Version};
+use crate::domain::{Decision, Event, EventId, Head, Reservation, Version};
 
 /// An event, and what changed with it.
 pub(super) struct Rows {
-    /// The event as it will stand.
-    pub(super) event: Arc<Event>,
+    pub(super) event_id: EventId,
+    /// The event as it will stand, if it is to be kept in memory.
+    pub(super) kept: Option<Arc<Event>>,
     pub(super) state: State,
     /// Its document, if that changed.
     pub(super) document: Option<Vec<u8>>,
@@ -66,7 +67,8 @@ impl Rows {
     /// An event as it was, but for its state.
     fn of_event(event: &Event, head: Head) -> Self {
         Self {
-            event: Arc::new(event.clone()),
+            event_id: event.id.clone(),
+            kept: None,
             state: State::of(event, head),
             document: None,
             seat_map: None,

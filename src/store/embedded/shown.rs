@@ -71,17 +71,14 @@ impl Shown {
         Ok(Some((event, base)))
     }
 
-    /// Takes note of an event's new state. One that nobody has asked for need not be kept, unless it takes long to be read:
+    /// Whether an event's new state should be kept. One that nobody has asked for need not be, unless it takes long to be read:
     /// a thousand of them on sale would only drive each other out.
-    pub(super) fn went_on(&self, base: Base, event: &Arc<Event>) {
-        let is_kept = || self.events.read().unwrap_or_else(PoisonError::into_inner).contains_key(&event.id);
-        if event.hall.is_some() || is_kept() {
-            self.keep(base, event);
-        }
+    pub(super) fn keeps(&self, event: &Event) -> bool {
+        event.hall.is_some() || self.events.read().unwrap_or_else(PoisonError::into_inner).contains_key(&event.id)
     }
 
     /// Keeps an event for those who will ask for it. Any other one makes room; it can be read again.
-    fn keep(&self, base: Base, event: &Arc<Event>) {
+    pub(super) fn keep(&self, base: Base, event: &Arc<Event>) {
         let kept = Kept { base, event: event.clone() };
         let mut events = self.events.write().unwrap_or_else(PoisonError::into_inner);
         let full = events.len() >= EVENTS_KEPT_MAX && !events.contains_key(&event.id);

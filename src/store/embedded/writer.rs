@@ -155,7 +155,9 @@ impl Writer {
         }
         transaction.commit().map_err(|why| Lost::Unclear(why.into()))?;
         for (write, _) in writes.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_ok()) {
-            self.shown.went_on(write.rows.state.base(), &write.rows.event);
+            if let Some(event) = &write.rows.kept {
+                self.shown.keep(write.rows.state.base(), event);
+            }
         }
         // Durable, but a commit is acknowledged only when every reader sees it.
         file.gathering.went_on(&applied.added, applied.moved);
