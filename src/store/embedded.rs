@@ -4,7 +4,8 @@
 //! [`writer`] owns every write and runs on a thread of its own; reads see the last durable state, which the writer
 //! shows as a whole ([`view::View`]) before it acknowledges the commit that made it.
 //!
-//! [`tables`] has what the file holds and the one place that writes it; [`documents`] and [`keys`] say how values are spelled.
+//! [`tables`] has what the file holds, and [`fold`] the one place that writes it; [`documents`], [`state`], [`listed`] and
+//! [`keys`] say how values are spelled.
 
 use std::{path::Path, sync::Arc, thread};
 
@@ -20,7 +21,7 @@ use self::{
     rows::Rows,
     shown::Shown,
     view::View,
-    writer::{Work, Write, Writer},
+    writer::{OpenFile, Work, Write, Writer},
 };
 use super::{Base, CommitError, Creation, EventStore, FactsError, Journal, ReservationQuery, Snapshot, StoreError};
 use crate::{
@@ -30,11 +31,15 @@ use crate::{
 
 mod documents;
 mod file;
+mod fold;
 mod keys;
 mod listed;
+mod recent;
+mod rolls;
 mod rows;
 mod run;
 mod shown;
+mod state;
 mod tables;
 mod view;
 mod writer;
@@ -44,6 +49,10 @@ pub use file::{OpenError, may_hold_reservations};
 /// Work that may wait for the writer. Each event has at most one commit in flight, so this bounds the events that are
 /// changed at once, not the reservations; a caller past it waits its turn within its deadline.
 const INBOX_MAX: usize = 1024;
+
+/// Recent rows of lists that are gathered before they are moved ([`recent`]). A thousand events on sale have some thirty each,
+/// enough for half a page. Twice as many are held in memory: some 10 MB at most, and that only while commits are small.
+const GENERATION_ROWS: usize = 32_768;
 
 /// An event store in a local directory, for one process.
 pub struct EmbeddedStore {
@@ -60,19 +69,23 @@ impl EmbeddedStore {
     /// Says, in words for the operator, why the directory cannot be used.
     pub fn open(data_dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let path = file::prepare(data_dir)?;
-        Self::start(move || file::connect(&path), clock)
+        Self::start(move || file::connect(&path), clock, GENERATION_ROWS)
     }
 
     /// Opens the store on what `connect` yields, now and after every failure of it.
     fn start(
         connect: impl Fn() -> Result<Database, OpenError> + Send + 'static,
         clock: Arc<dyn Clock>,
+        generation_rows: usize,
     ) -> Result<Self, OpenError> {
+        let unusable = |why: redb::Error| OpenError::Unusable(why.to_string());
         let database = connect()?;
-        let view = tables::make(&database).map_err(|why| OpenError::from_first_use(&why))?;
-        let shown = Arc::new(Shown::new(view));
+        tables::make(&database)?;
+        let file = OpenFile::of(database, generation_rows).map_err(unusable)?;
+        let shown = Arc::new(Shown::new(file.view().map_err(unusable)?));
+        let connect = move || OpenFile::of(connect()?, generation_rows).map_err(unusable);
         let (sender, inbox) = mpsc::channel(INBOX_MAX);
-        let writer = Writer::new(Box::new(connect), database, shown.clone(), inbox);
+        let writer = Writer::new(Box::new(connect), file, shown.clone(), inbox);
         thread::Builder::new().name("store-writer".to_owned()).spawn(|| writer.run()).map_err(OpenError::Thread)?;
         Ok(Self { clock, shown, writer: sender })
     }
@@ -111,6 +124,11 @@ impl EmbeddedStore {
         }
     }
 
+    /// `rows`, with the event that they make if it should be kept in memory once it lasts.
+    fn kept(&self, event: &Event, rows: Rows) -> Rows {
+        Rows { kept: self.shown.keeps(event).then(|| Arc::new(event.clone())), ..rows }
+    }
+
     /// Reads an event where the caller stands, and which state it is in. Its row's pages are those that every commit has just
     /// touched and the rest is mostly kept in memory, so this takes a few microseconds, less than handing it to another
     /// thread would. The first look at a large hall takes a fraction of a millisecond.
@@ -122,8 +140,8 @@ impl EmbeddedStore {
     /// Which state an event is in.
     async fn base(&self, event_id: &EventId, deadline: Instant) -> Result<Option<Base>, StoreError> {
         let view = self.view(deadline).await?;
-        let stamp = self.shown.judge(&view, view.stamp(event_id))?;
-        Ok(stamp.map(|stamp| stamp.base()))
+        let state = self.shown.judge(&view, view.state(event_id))?;
+        Ok(state.map(|state| state.base()))
     }
 
     /// Runs `read` on a thread that may wait for the disk: reservations outnumber what memory holds.
@@ -148,7 +166,7 @@ impl EventStore for EmbeddedStore {
         if self.base(&event.id, deadline).await?.is_some() {
             return Ok(Creation::Existed);
         }
-        match self.write(None, Rows::of_new(event, head), deadline).await {
+        match self.write(None, self.kept(event, Rows::of_new(event, head)), deadline).await {
             Ok(()) => Ok(Creation::Created),
             Err(CommitError::Conflict) => Ok(Creation::Existed),
             Err(CommitError::Store(why)) => Err(why),
@@ -183,7 +201,8 @@ impl EventStore for EmbeddedStore {
         deadline: Instant,
     ) -> Result<Snapshot, CommitError> {
         decision.event.check().map_err(|why| CommitError::Refused(why.to_string()))?;
-        self.write(Some(snapshot.base()), Rows::of_decision(&snapshot.event, decision, head), deadline).await?;
+        let rows = Rows::of_decision(&snapshot.event, decision, head);
+        self.write(Some(snapshot.base()), self.kept(&decision.event, rows), deadline).await?;
         Ok(Snapshot { event: decision.event.clone(), head, journal: Journal::new() })
     }
 

@@ -5,15 +5,13 @@
 
 use std::{fmt::Display, sync::Arc};
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use self::operation::EventOperationDocument;
+use super::state::State;
 use crate::{
-    domain::{
-        Details, Event, EventId, EventName, Head, IdSalt, Quotas, Row, RowLabel, Sales, SeatId, SeatMap, Version,
-    },
-    store::{Base, StoreError},
+    domain::{Details, Event, EventId, EventName, IdSalt, Quotas, Row, RowLabel, Sales, SeatId, SeatMap},
+    store::StoreError,
 };
 
 mod operation;
@@ -27,7 +25,8 @@ pub(super) use reservation::{reservation, standing, write_reservation};
 #[serde(try_from = "u32", into = "u32")]
 struct Format;
 
-const FORMAT: u32 = 1;
+/// The number of the format of the whole file, too: see [`super::tables::make`].
+pub(super) const FORMAT: u32 = 2;
 
 impl From<Format> for u32 {
     fn from(_: Format) -> Self {
@@ -46,19 +45,12 @@ impl TryFrom<u32> for Format {
     }
 }
 
-/// An event. Its seat map and the states of its seats lie in tables of their own, for they may be a thousand times as long.
+/// An event, but for what every commit changes, which is its [`State`]. Its seat map and the states of its seats lie in tables
+/// of their own too, for they may be a thousand times as long.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct EventDocument {
     format: Format,
-    version: Version,
-    head: Head,
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        with = "jiff::fmt::serde::timestamp::millisecond::optional"
-    )]
-    due_at: Option<Timestamp>,
     name: EventName,
     #[serde(default, skip_serializing_if = "is_default")]
     details: Arc<Details>,
@@ -69,46 +61,12 @@ struct EventDocument {
     #[serde(default, skip_serializing_if = "is_default")]
     has_seat_map: bool,
     total_seats: u32,
-    available_seats: u32,
-    confirmed_seats: u32,
-    #[serde(default, skip_serializing_if = "is_default")]
-    held_seats: u32,
-    reservation_count: u32,
-    #[serde(default, skip_serializing_if = "is_default")]
-    hold_count: u32,
-    #[serde(default, skip_serializing_if = "is_default")]
-    waitlist_count: u32,
     id_salt: IdSalt,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     operations: Vec<EventOperationDocument>,
 }
 
-/// What an event's document says of its state, for those who need not know more.
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Stamp {
-    #[serde(rename = "format")]
-    _format: Format,
-    version: Version,
-    head: Head,
-    /// When the event needs looking after.
-    #[serde(default, with = "jiff::fmt::serde::timestamp::millisecond::optional")]
-    pub(super) due_at: Option<Timestamp>,
-    /// How many wait.
-    #[serde(default)]
-    pub(super) waitlist_count: u32,
-    #[serde(default)]
-    pub(super) quotas: Quotas,
-}
-
-impl Stamp {
-    /// Which state it is.
-    pub(super) fn base(&self) -> Base {
-        Base { version: self.version, head: self.head }
-    }
-}
-
-/// An event as its document tells it.
+/// An event as its document and its state tell it.
 pub(super) struct StoredEvent {
     /// Without its hall.
     pub(super) event: Event,
@@ -117,24 +75,15 @@ pub(super) struct StoredEvent {
 }
 
 /// An event's document.
-pub(super) fn write_event(event: &Event, head: Head) -> Vec<u8> {
+pub(super) fn write_event(event: &Event) -> Vec<u8> {
     let document = EventDocument {
         format: Format,
-        version: event.version,
-        head,
-        due_at: event.due_at,
         name: event.name.clone(),
         details: event.details.clone(),
         quotas: event.quotas,
         sales: event.sales,
         has_seat_map: event.hall.is_some(),
         total_seats: event.total_seats,
-        available_seats: event.available_seats,
-        confirmed_seats: event.confirmed_seats,
-        held_seats: event.held_seats,
-        reservation_count: event.reservation_count,
-        hold_count: event.hold_count,
-        waitlist_count: event.waitlist_count,
         id_salt: event.id_salt,
         operations: event.operations.iter().map(EventOperationDocument::from).collect(),
     };
@@ -143,8 +92,41 @@ pub(super) fn write_event(event: &Event, head: Head) -> Vec<u8> {
     bytes
 }
 
+/// Whether the document of `before` is that of `after`, too. Every field of an event is either compared here or in its
+/// [`State`].
+pub(super) fn is_same_document(before: &Event, after: &Event) -> bool {
+    let Event {
+        id,
+        name,
+        details,
+        quotas,
+        sales,
+        total_seats,
+        available_seats: _,
+        confirmed_seats: _,
+        held_seats: _,
+        reservation_count: _,
+        hold_count: _,
+        waitlist_count: _,
+        version: _,
+        id_salt,
+        due_at: _,
+        hall,
+        operations,
+    } = before;
+    *id == after.id
+        && *name == after.name
+        && *details == after.details
+        && *quotas == after.quotas
+        && *sales == after.sales
+        && *total_seats == after.total_seats
+        && *id_salt == after.id_salt
+        && hall.is_some() == after.hall.is_some()
+        && *operations == after.operations
+}
+
 /// Reads an event's document.
-pub(super) fn event(id: &EventId, bytes: &[u8]) -> Result<StoredEvent, StoreError> {
+pub(super) fn event(id: &EventId, bytes: &[u8], state: &State) -> Result<StoredEvent, StoreError> {
     let document: EventDocument = decode(bytes, id)?;
     let event = Event {
         id: id.clone(),
@@ -153,24 +135,19 @@ pub(super) fn event(id: &EventId, bytes: &[u8]) -> Result<StoredEvent, StoreErro
         quotas: document.quotas,
         sales: document.sales,
         total_seats: document.total_seats,
-        available_seats: document.available_seats,
-        confirmed_seats: document.confirmed_seats,
-        held_seats: document.held_seats,
-        reservation_count: document.reservation_count,
-        hold_count: document.hold_count,
-        waitlist_count: document.waitlist_count,
-        version: document.version,
+        available_seats: state.available_seats,
+        confirmed_seats: state.confirmed_seats,
+        held_seats: state.held_seats,
+        reservation_count: state.reservation_count,
+        hold_count: state.hold_count,
+        waitlist_count: state.waitlist_count,
+        version: state.version,
         id_salt: document.id_salt,
-        due_at: document.due_at,
+        due_at: state.due_at,
         hall: None,
         operations: document.operations.into_iter().map(|operation| operation.into_operation(id)).collect(),
     };
     Ok(StoredEvent { event, has_seat_map: document.has_seat_map })
-}
-
-/// Reads of an event's document which state it is.
-pub(super) fn stamp(id: &EventId, bytes: &[u8]) -> Result<Stamp, StoreError> {
-    decode(bytes, id)
 }
 
 /// A layout: rows from the front to the back, each its label and how many seats it has, and the seats that are not sold.

@@ -9,7 +9,7 @@ use std::{
 
 use redb::{Database, DatabaseError, ReadOnlyDatabase, ReadableDatabase, ReadableTableMetadata, StorageError};
 
-use super::tables::RESERVATIONS;
+use super::{documents::FORMAT, tables::RESERVATIONS};
 
 const FILE_NAME: &str = "ticketboss.redb";
 
@@ -47,6 +47,15 @@ pub enum OpenError {
         /// The number found in it.
         found: u8,
     },
+    /// The file was written by another version of this program, which kept it in another way.
+    #[error(
+        "DATA_DIR: its file is in format {found} and this program reads format {FORMAT}; use the program that wrote it, or \
+         another DATA_DIR"
+    )]
+    Outdated {
+        /// The number of its format.
+        found: u32,
+    },
     /// The file is no database, or a damaged one.
     #[error("DATA_DIR: {path} is damaged, or was not written by ticketboss: {why}", path = path.display())]
     Damaged {
@@ -61,12 +70,6 @@ pub enum OpenError {
     /// The system gave no thread for the writer.
     #[error("cannot start the store's writer: {0}")]
     Thread(io::Error),
-}
-
-impl OpenError {
-    pub(super) fn from_first_use(why: &redb::Error) -> Self {
-        Self::Unusable(why.to_string())
-    }
 }
 
 /// Makes the directory and the file in it if they are absent, such that they outlast a loss of power.

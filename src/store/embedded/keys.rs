@@ -4,9 +4,8 @@
 use std::ops::Range;
 
 use jiff::Timestamp;
-use uuid::Uuid;
 
-use crate::domain::{EventId, Status, Version};
+use crate::domain::{EventId, ReservationId, Status, Version};
 
 /// A key, or the beginning that several keys share.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,9 +37,16 @@ impl Key {
         self
     }
 
-    /// Where a reservation's document lies: those with time-ordered uuids are appended to their event's.
-    pub(super) fn then_uuid(self, uuid: Uuid) -> Self {
-        self.then(uuid.as_bytes())
+    /// Where a reservation's document lies. Minted uuids grow with time, and lead: so what is reserved at one time lies side
+    /// by side, of however many events it is. Those that come from keys are random, and lie with their event's.
+    pub(super) fn of_document(id: &ReservationId) -> Self {
+        let key = Self(Vec::with_capacity(Self::USUAL_BYTES));
+        match id.uuid.get_version() {
+            Some(uuid::Version::SortRand) => {
+                key.then(b"m").then(id.uuid.as_bytes()).then(id.event_id.as_str().as_bytes())
+            }
+            _ => key.then(b"k").then_text(id.event_id.as_str()).then(id.uuid.as_bytes()),
+        }
     }
 
     /// Where a block of an event's seats lies.
@@ -106,12 +112,21 @@ pub(super) fn due_event(key: &[u8]) -> Option<EventId> {
     EventId::parse(str::from_utf8(key.get(8..)?).ok()?).ok()
 }
 
+/// What a [`place`] takes.
+const PLACE_BYTES: usize = 16;
+
 /// The end of a reservation's key in the list of its event.
-pub(super) fn place(at: Timestamp, version: Version) -> [u8; 16] {
-    let mut place = [0; 16];
+fn place(at: Timestamp, version: Version) -> [u8; PLACE_BYTES] {
+    let mut place = [0; PLACE_BYTES];
     place[..8].copy_from_slice(&ordered(at.as_millisecond()));
     place[8..].copy_from_slice(&ordered(version.0));
     place
+}
+
+/// Takes apart a key in the list by making and what follows it.
+pub(super) fn split_listed(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let event = bytes.iter().position(|byte| *byte == 0)? + 1;
+    bytes.split_at_checked(event + PLACE_BYTES)
 }
 
 /// The version in a key that ends in a [`place`].
@@ -141,10 +156,10 @@ pub(super) fn enrolled(
     expires_at: Option<Timestamp>,
     created_version: Version,
 ) -> Option<(Roll, Key)> {
-    let key = Key::of_event(event_id);
+    let key = || Key::of_event(event_id);
     match (status, expires_at) {
-        (Status::Waitlisted, _) => Some((Roll::Waitlist, key.then_version(created_version))),
-        (Status::Held, Some(expires_at)) => Some((Roll::Holds, key.then_place(expires_at, created_version))),
+        (Status::Waitlisted, _) => Some((Roll::Waitlist, key().then_version(created_version))),
+        (Status::Held, Some(expires_at)) => Some((Roll::Holds, key().then_place(expires_at, created_version))),
         _ => None,
     }
 }
@@ -174,6 +189,9 @@ mod tests {
         let key = |place: &Place| Key::of_event(&place.event_id).then_place(place.created_at, place.created_version);
         let keys: Vec<_> = places.iter().map(key).collect();
         assert!(keys.is_sorted(), "bytes in the order of places");
+        let listed: Vec<_> = keys.iter().map(|key| key.clone().then(b"row")).collect();
+        let parts = listed.iter().map(|listed| split_listed(listed.bytes()));
+        assert!(parts.eq(keys.iter().map(|key| Some((key.bytes(), b"row".as_slice())))), "a key is found again");
         let versions = places.iter().map(|place| Some(place.created_version));
         assert!(versions.eq(keys.iter().map(|key| version_of_place(key.bytes()))), "a version is read back");
     }

@@ -5,26 +5,26 @@ use std::sync::Arc;
 
 use super::{
     documents,
-    keys::{self, Key},
+    keys::Key,
     listed::Listed,
     run::{Put, Run},
+    state::State,
 };
-use crate::{
-    domain::{Decision, Event, Head, Reservation, Version},
-    store::Base,
-};
+use crate::domain::{Decision, Event, EventId, Head, Reservation, Version};
 
 /// An event, and what changed with it.
 pub(super) struct Rows {
-    /// The event as it will stand.
-    pub(super) event: Arc<Event>,
-    head: Head,
-    pub(super) document: Vec<u8>,
+    pub(super) event_id: EventId,
+    /// The event as it will stand, if it is to be kept in memory.
+    pub(super) kept: Option<Arc<Event>>,
+    pub(super) state: State,
+    /// Its document, if that changed.
+    pub(super) document: Option<Vec<u8>>,
     /// Written once, for it never changes.
     pub(super) seat_map: Option<Vec<u8>>,
     /// The blocks of the hall that changed, by their numbers.
     pub(super) blocks: Vec<(u32, Vec<u8>)>,
-    /// Those that changed, in the order in which they were made.
+    /// Those that changed.
     pub(super) reservations: Vec<ReservationRow>,
     /// Their documents.
     pub(super) documents: Run,
@@ -43,6 +43,7 @@ impl Rows {
     /// A new event.
     pub(super) fn of_new(event: &Event, head: Head) -> Self {
         let mut rows = Self::of_event(event, head);
+        rows.document = Some(documents::write_event(event));
         if let Some(hall) = &event.hall {
             rows.seat_map = Some(documents::write_seat_map(hall.map()));
             rows.blocks = hall.blocks().collect();
@@ -53,6 +54,9 @@ impl Rows {
     /// A decided event, and what differs from `before`, the event that was decided on.
     pub(super) fn of_decision(before: &Event, decision: &Decision, head: Head) -> Self {
         let mut rows = Self::of_event(&decision.event, head);
+        if !documents::is_same_document(before, &decision.event) {
+            rows.document = Some(documents::write_event(&decision.event));
+        }
         if let (Some(before), Some(after)) = (&before.hall, &decision.event.hall) {
             rows.blocks = after.changed_blocks(before).collect();
         }
@@ -60,17 +64,18 @@ impl Rows {
         rows
     }
 
-    /// An event as it was, but for its document.
+    /// An event as it was, but for its state.
     fn of_event(event: &Event, head: Head) -> Self {
         Self {
-            event: Arc::new(event.clone()),
-            head,
-            document: documents::write_event(event, head),
+            event_id: event.id.clone(),
+            kept: None,
+            state: State::of(event, head),
+            document: None,
             seat_map: None,
             blocks: Vec::new(),
             reservations: Vec::new(),
-            documents: Run::of_event(Key::of_event(&event.id)),
-            made: Run::of_event(Key::of_event(&event.id)),
+            documents: Run::default(),
+            made: Run::default(),
         }
     }
 
@@ -86,11 +91,9 @@ impl Rows {
             reservation: reservation.clone(),
         };
         self.reservations = decision.reservations().map(row).collect();
-        let rows = &mut self.reservations;
-
-        rows.sort_unstable_by_key(|row| row.reservation.id.uuid);
-        self.documents.reserve(rows.len(), DOCUMENT_BYTES);
-        for ReservationRow { reservation, is_new } in &*rows {
+        self.documents.reserve(self.reservations.len(), DOCUMENT_BYTES);
+        self.made.reserve(self.reservations.len(), LISTED_BYTES);
+        for ReservationRow { reservation, is_new } in &self.reservations {
             // Minted uuids grow with time, and those that come from keys are random.
             let put = match (is_new, reservation.id.uuid.get_version()) {
                 (false, _) => Put::Over,
@@ -98,20 +101,12 @@ impl Rows {
                 (true, _) => Put::Anywhere,
             };
             let document = |bytes: &mut Vec<u8>| documents::write_reservation(bytes, reservation);
-            self.documents.push(reservation.id.uuid.as_bytes(), put, document);
-        }
+            self.documents.push(Key::of_document(&reservation.id).bytes(), put, document);
 
-        rows.sort_unstable_by_key(|row| (row.reservation.created_at, row.reservation.created_version));
-        self.made.reserve(rows.len(), LISTED_BYTES);
-        for ReservationRow { reservation, is_new } in &*rows {
-            let place = keys::place(reservation.created_at, reservation.created_version);
+            let event = Key::of_event(&reservation.id.event_id);
+            let place = event.then_place(reservation.created_at, reservation.created_version);
             let put = if *is_new { Put::Behind } else { Put::Over };
-            self.made.push(&place, put, |bytes| Listed::write(bytes, reservation));
+            self.made.push(place.bytes(), put, |bytes| Listed::write(bytes, reservation));
         }
-    }
-
-    /// Which state of the event these rows make.
-    pub(super) fn base(&self) -> Base {
-        Base { version: self.event.version, head: self.head }
     }
 }

@@ -1,16 +1,14 @@
-//! Many rows of one table, written as a whole.
+//! Rows of one table, and how many of them are written at once.
 
-use std::ops::Bound;
+use std::ops::{Bound, Range};
 
 use redb::{CursorError, Table};
 
-use super::keys::Key;
-
-/// Rows of one event in the order of their keys. They lie one after the other, so that hundreds cost few allocations.
+/// Rows of one table that one write puts there. They lie one after the other, so that hundreds cost few allocations.
+#[derive(Default)]
 pub(super) struct Run {
-    event: Key,
     bytes: Vec<u8>,
-    rows: Vec<Row>,
+    rows: Vec<Place>,
 }
 
 /// How a row comes into its table.
@@ -22,71 +20,88 @@ pub(super) enum Put {
     Anywhere,
     /// As a new row, most likely right behind the one before it.
     Behind,
+    /// The same, or over the row of its key that is there.
+    Moved,
 }
 
 /// Where a row lies in the bytes.
-struct Row {
-    start: usize,
-    value: usize,
-    end: usize,
+struct Place {
+    key: Range<usize>,
+    value: Range<usize>,
     put: Put,
 }
 
-impl Run {
-    pub(super) fn of_event(event: Key) -> Self {
-        Self { event, bytes: Vec::new(), rows: Vec::new() }
-    }
+/// One row.
+#[derive(Clone, Copy)]
+pub(super) struct Row<'a> {
+    pub(super) key: &'a [u8],
+    pub(super) value: &'a [u8],
+    pub(super) put: Put,
+}
 
+impl Run {
     /// Makes room for `rows` rows that take about so many bytes each.
     pub(super) fn reserve(&mut self, rows: usize, bytes_each: usize) {
         self.rows.reserve(rows);
         self.bytes.reserve(rows * bytes_each);
     }
 
-    /// Adds a row whose key, the event's and `end`, is greater than those before.
-    pub(super) fn push(&mut self, end: &[u8; 16], put: Put, value: impl FnOnce(&mut Vec<u8>)) {
+    /// Adds a row. No other one has its key.
+    pub(super) fn push(&mut self, key: &[u8], put: Put, value: impl FnOnce(&mut Vec<u8>)) {
         let start = self.bytes.len();
-        self.bytes.extend_from_slice(self.event.bytes());
-        self.bytes.extend_from_slice(end);
+        self.bytes.extend_from_slice(key);
         let value_start = self.bytes.len();
         value(&mut self.bytes);
-        self.rows.push(Row { start, value: value_start, end: self.bytes.len(), put });
+        self.rows.push(Place { key: start..value_start, value: value_start..self.bytes.len(), put });
     }
 
-    /// Puts the rows into `table`. A row that should be new and is there already is an error, after which the transaction
-    /// must not be committed.
-    pub(super) fn write(&self, table: &mut Table<'_, &'static [u8], &'static [u8]>) -> Result<(), redb::Error> {
-        let mut rows = self.rows.iter().peekable();
-        while let Some(row) = rows.next() {
-            if row.put != Put::Behind {
-                let is_there = table.insert(self.key(row), self.value(row))?.is_some();
-                if is_there && row.put == Put::Anywhere {
-                    return Err(redb::Error::UnorderedKey);
-                }
+    pub(super) fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+        self.rows.iter().map(|row| Row {
+            key: &self.bytes[row.key.clone()],
+            value: &self.bytes[row.value.clone()],
+            put: row.put,
+        })
+    }
+}
+
+/// Puts rows, whose keys differ, into `table`. A row that should be new and is there already is an error, after which the
+/// transaction must not be committed.
+pub(super) fn write<'a>(
+    rows: impl Iterator<Item = Row<'a>>,
+    table: &mut Table<'_, &'static [u8], &'static [u8]>,
+) -> Result<(), redb::Error> {
+    // In the order of their keys, neighbours are written while their page is at hand.
+    let mut rows: Vec<_> = rows.collect();
+    rows.sort_unstable_by_key(|row| row.key);
+    let mut rows = rows.into_iter().peekable();
+    while let Some(row) = rows.next() {
+        if matches!(row.put, Put::Over | Put::Anywhere) {
+            let is_there = table.insert(row.key, row.value)?.is_some();
+            if is_there && row.put == Put::Anywhere {
+                return Err(redb::Error::UnorderedKey);
+            }
+            continue;
+        }
+        // Rows beside each other are put there at once, which spares each of them the way down the tree. For a single
+        // one it would be a detour.
+        let mut gap = table.lower_bound_mut(Bound::Included(row.key))?;
+        match gap.insert_before(row.key, row.value) {
+            Err(CursorError::UnorderedKey) if row.put == Put::Moved => {
+                gap.close()?;
+                table.insert(row.key, row.value)?;
                 continue;
             }
-            // Rows beside each other are put there at once, which spares each of them the way down the tree. For a single
-            // one it would be a detour.
-            let mut gap = table.lower_bound_mut(Bound::Included(self.key(row)))?;
-            gap.insert_before(self.key(row), self.value(row))?;
-            while let Some(next) = rows.peek().filter(|next| next.put == Put::Behind) {
-                match gap.insert_before(self.key(next), self.value(next)) {
-                    Ok(()) => rows.next(),
-                    // Rows of the table come between.
-                    Err(CursorError::UnorderedKey) => break,
-                    Err(why) => return Err(why.into()),
-                };
-            }
-            gap.close()?;
+            inserted => inserted?,
         }
-        Ok(())
+        while let Some(next) = rows.peek().filter(|next| matches!(next.put, Put::Behind | Put::Moved)) {
+            match gap.insert_before(next.key, next.value) {
+                Ok(()) => rows.next(),
+                // Rows of the table come between.
+                Err(CursorError::UnorderedKey) => break,
+                Err(why) => return Err(why.into()),
+            };
+        }
+        gap.close()?;
     }
-
-    fn key(&self, row: &Row) -> &[u8] {
-        &self.bytes[row.start..row.value]
-    }
-
-    fn value(&self, row: &Row) -> &[u8] {
-        &self.bytes[row.value..row.end]
-    }
+    Ok(())
 }

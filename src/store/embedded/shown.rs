@@ -59,7 +59,7 @@ impl Shown {
 
     /// An event as it stands in `view`, and which state that is.
     pub(super) fn event(&self, view: &View, id: &EventId) -> Result<Option<(Arc<Event>, Base)>, StoreError> {
-        let Some(base) = view.stamp(id)?.map(|stamp| stamp.base()) else { return Ok(None) };
+        let Some(base) = view.state(id)?.map(|state| state.base()) else { return Ok(None) };
         let kept = self.events.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
         if let Some(kept) = kept.as_ref().filter(|kept| kept.base == base) {
             return Ok(Some((kept.event.clone(), base)));
@@ -69,6 +69,12 @@ impl Shown {
         let Some(event) = view.event(id, map)?.map(Arc::new) else { return Ok(None) };
         self.keep(base, &event);
         Ok(Some((event, base)))
+    }
+
+    /// Whether an event's new state should be kept. One that nobody has asked for need not be, unless it takes long to be read:
+    /// a thousand of them on sale would only drive each other out.
+    pub(super) fn keeps(&self, event: &Event) -> bool {
+        event.hall.is_some() || self.events.read().unwrap_or_else(PoisonError::into_inner).contains_key(&event.id)
     }
 
     /// Keeps an event for those who will ask for it. Any other one makes room; it can be read again.

@@ -17,6 +17,7 @@ use crate::{
 
 mod disk;
 mod lists;
+mod recent;
 
 #[tokio::test]
 async fn a_second_store_in_the_same_directory_is_refused() {
@@ -87,10 +88,29 @@ async fn a_document_of_another_format_is_not_read() {
     let dir = tempfile::tempdir().expect("a directory");
     let store = open(&dir).expect("a store");
     let snapshot = show(&store, "meetup").await;
-    let mut rows = Rows::of_new(&snapshot.event, ids::head());
-    rows.document = br#"{"format":7,"name":"A show"}"#.to_vec();
-    store.write(Some(snapshot.base()), rows, soon()).await.expect("the writer does not look into documents");
+    store.close(soon()).await;
+    let document = br#"{"format":7,"name":"A show"}"#.as_slice();
+    edit(&dir, |file| drop(file.open_table(tables::EVENTS).expect("a table").insert("meetup", document)));
 
+    let store = open(&dir).expect("a store");
+    let why = store.load(&snapshot.event.id, soon()).await.expect_err("format 7 is not known");
+    assert!(
+        matches!(&why, StoreError::Unreadable(line) if line.contains("meetup") && line.contains("format 7")),
+        "{why}"
+    );
+}
+
+#[tokio::test]
+async fn a_state_of_another_format_is_neither_read_nor_written_over() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = open(&dir).expect("a store");
+    let snapshot = show(&store, "meetup").await;
+    store.close(soon()).await;
+    let mut row = snapshot_row(&snapshot);
+    row[3] = 7;
+    edit(&dir, |file| drop(file.open_table(tables::STATES).expect("a table").insert("meetup", row.as_slice())));
+
+    let store = open(&dir).expect("a store");
     let why = store.load(&snapshot.event.id, soon()).await.expect_err("format 7 is not known");
     assert!(
         matches!(&why, StoreError::Unreadable(line) if line.contains("meetup") && line.contains("format 7")),
@@ -98,6 +118,27 @@ async fn a_document_of_another_format_is_not_read() {
     );
     let why = reserve(&store, &snapshot, "order-1").await.expect_err("nor is anything written over it");
     assert!(matches!(why, CommitError::Store(StoreError::Unreadable(_))), "{why:?}");
+}
+
+#[tokio::test]
+async fn a_file_of_another_format_is_refused_and_left_as_it_is() {
+    use redb::TableDefinition;
+
+    let dir = tempfile::tempdir().expect("a directory");
+    open(&dir).expect("a store").close(soon()).await;
+    edit(&dir, |file| {
+        let mut table = file.open_table(TableDefinition::<(), u32>::new("format")).expect("a table");
+        table.insert((), documents::FORMAT + 1).expect("a row");
+    });
+    let why = open(&dir).err().expect("a newer one");
+    assert!(matches!(why, OpenError::Outdated { found } if found == documents::FORMAT + 1), "{why:?}");
+    assert!(why.to_string().starts_with("DATA_DIR: "), "{why}");
+
+    let dir = tempfile::tempdir().expect("a directory");
+    edit(&dir, |file| drop(file.open_table(TableDefinition::<&str, &[u8]>::new("events")).expect("a table")));
+    let why = open(&dir).err().expect("one from before files told their format");
+    assert!(matches!(why, OpenError::Outdated { found: 1 }), "{why:?}");
+    edit(&dir, |file| assert_eq!(file.list_tables().expect("tables").count(), 1, "nothing was made in it"));
 }
 
 #[tokio::test]
@@ -249,6 +290,48 @@ async fn commits_that_gather_share_one_flush() {
 }
 
 #[tokio::test]
+async fn writes_on_one_event_that_gather_see_each_other() {
+    let disk = Disk::new();
+    let store = Arc::new(disk.store());
+    let [first, before] = [show(&store, "matinee").await, show(&store, "evening").await];
+    let (one, one_head) = decided(&before, "order-1");
+    let between = Snapshot { event: one.event.clone(), head: one_head, journal: Journal::new() };
+    let reservation = one.reservations().next().expect("a reservation").clone();
+    let cancel = Command { operation: ids::operation(), expected: None, request: Request::Cancel(reservation.id.uuid) };
+    let facts = Facts { reservations: [(reservation.id.uuid, reservation)].into(), ..Facts::default() };
+    let other = decide(&between.event, &facts, [&cancel], clock().now()).expect("a sound event");
+    let other_head = ids::head();
+    let (stale, stale_head) = decided(&before, "order-3");
+
+    disk.hold();
+    let holding = in_background(&store, &first);
+    disk.held().await;
+    let mut gathered = Vec::new();
+    for (base, decision, head) in
+        [(&before, one, one_head), (&between, other, other_head), (&before, stale, stale_head)]
+    {
+        let (store, base) = (store.clone(), base.clone());
+        let committing = {
+            let store = store.clone();
+            tokio::spawn(async move { store.commit(&base, &decision, head, soon()).await.map(drop) })
+        };
+        gathered.push(committing);
+        waiting(&store, gathered.len()).await;
+    }
+    let flushes = disk.flushes();
+    disk.release();
+    holding.await.expect("no panic").expect("the commit before them");
+    let mut outcomes = Vec::new();
+    for committing in gathered {
+        outcomes.push(committing.await.expect("no panic"));
+    }
+    assert!(matches!(outcomes[..], [Ok(()), Ok(()), Err(CommitError::Conflict)]), "{outcomes:?}");
+    assert_eq!(disk.flushes() - flushes, 1, "in one transaction");
+    assert_eq!(load(&store, &before.event.id).await.head, other_head);
+    lists::check_indexes(&disk);
+}
+
+#[tokio::test]
 async fn closing_waits_for_what_was_handed_over() {
     let disk = Disk::new();
     let store = Arc::new(disk.store());
@@ -272,6 +355,18 @@ async fn closing_waits_for_what_was_handed_over() {
     for snapshot in &snapshots {
         assert_eq!(load(&again, &snapshot.event.id).await.event.version, Version(1));
     }
+}
+
+/// Changes the file of a store that is closed, past everything that guards it.
+fn edit(dir: &TempDir, change: impl FnOnce(&redb::WriteTransaction)) {
+    let database = Database::create(dir.path().join("ticketboss.redb")).expect("a database");
+    let transaction = database.begin_write().expect("a transaction");
+    change(&transaction);
+    transaction.commit().expect("it is written");
+}
+
+fn snapshot_row(snapshot: &Snapshot) -> state::StateRow {
+    state::State::of(&snapshot.event, snapshot.head).row()
 }
 
 fn clock() -> Arc<dyn Clock> {

@@ -1,15 +1,17 @@
 //! One durable state of the file, and what is read of it.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, ops::ControlFlow, sync::Arc};
 
 use jiff::Timestamp;
 use redb::{Database, ReadOnlyTable, ReadableDatabase};
 use uuid::Uuid;
 
 use super::{
-    documents::{self, Stamp, unreadable},
+    documents::{self, unreadable},
     keys::{self, Key},
-    tables::{ACTIVE, DUE, EVENTS, HOLDS, MADE, RESERVATIONS, SEAT_MAPS, SEATS, WAITLIST, failed},
+    recent::Recent,
+    state::State,
+    tables::{ACTIVE, DUE, EVENTS, HOLDS, MADE, RESERVATIONS, SEAT_MAPS, SEATS, STATES, WAITLIST, failed},
 };
 use crate::{
     domain::{
@@ -22,6 +24,7 @@ mod lists;
 
 /// It stays what it is while later ones are written. All that one call reads of it fits together.
 pub(super) struct View {
+    states: ReadOnlyTable<&'static str, &'static [u8]>,
     events: ReadOnlyTable<&'static str, &'static [u8]>,
     seat_maps: ReadOnlyTable<&'static str, &'static [u8]>,
     seats: ReadOnlyTable<&'static [u8], &'static [u8]>,
@@ -31,14 +34,16 @@ pub(super) struct View {
     holds: ReadOnlyTable<&'static [u8], u128>,
     active: ReadOnlyTable<&'static [u8], u128>,
     due: ReadOnlyTable<&'static [u8], ()>,
+    recent: Recent,
 }
 
 impl View {
     /// The last durable state. An error too when the tables are missing, so a file that was replaced by an empty one
     /// is not taken for an empty store.
-    pub(super) fn of(database: &Database) -> Result<Self, redb::Error> {
+    pub(super) fn of(database: &Database, recent: Recent) -> Result<Self, redb::Error> {
         let transaction = database.begin_read()?;
         Ok(Self {
+            states: transaction.open_table(STATES)?,
             events: transaction.open_table(EVENTS)?,
             seat_maps: transaction.open_table(SEAT_MAPS)?,
             seats: transaction.open_table(SEATS)?,
@@ -48,19 +53,22 @@ impl View {
             holds: transaction.open_table(HOLDS)?,
             active: transaction.open_table(ACTIVE)?,
             due: transaction.open_table(DUE)?,
+            recent,
         })
     }
 
     /// Which state the event is in.
-    pub(super) fn stamp(&self, id: &EventId) -> Result<Option<Stamp>, StoreError> {
-        let row = self.events.get(id.as_str()).map_err(broken)?;
-        row.map(|row| documents::stamp(id, row.value())).transpose()
+    pub(super) fn state(&self, id: &EventId) -> Result<Option<State>, StoreError> {
+        let row = self.states.get(id.as_str()).map_err(broken)?;
+        row.map(|row| State::read(id, row.value())).transpose()
     }
 
     /// The event with its hall, if it has one. Its seat map is `map` if that is known already.
     pub(super) fn event(&self, id: &EventId, map: Option<Arc<SeatMap>>) -> Result<Option<Event>, StoreError> {
-        let Some(row) = self.events.get(id.as_str()).map_err(broken)? else { return Ok(None) };
-        let stored = documents::event(id, row.value())?;
+        let Some(state) = self.state(id)? else { return Ok(None) };
+        let row = self.events.get(id.as_str()).map_err(broken)?;
+        let row = row.ok_or_else(|| unreadable(id, &"its document is missing"))?;
+        let stored = documents::event(id, row.value(), &state)?;
         let hall = if stored.has_seat_map { Some(self.hall(id, map)?) } else { None };
         Ok(Some(Event { hall, ..stored.event }))
     }
@@ -84,14 +92,13 @@ impl View {
     }
 
     pub(super) fn reservation(&self, id: &ReservationId) -> Result<Option<Arc<Reservation>>, StoreError> {
-        let key = Key::of_event(&id.event_id).then_uuid(id.uuid);
-        let row = self.reservations.get(key.bytes()).map_err(broken)?;
+        let row = self.reservations.get(Key::of_document(id).bytes()).map_err(broken)?;
         row.map(|row| documents::reservation(id.clone(), row.value()).map(Arc::new)).transpose()
     }
 
     /// What is wanted, if the event is at `base`: all of it is read of one state, so it stands as it stood there.
     pub(super) fn facts(&self, id: &EventId, base: Base, wanted: &Wanted) -> Result<Option<Facts>, StoreError> {
-        let Some(stamp) = self.stamp(id)?.filter(|stamp| stamp.base() == base) else { return Ok(None) };
+        let Some(state) = self.state(id)?.filter(|state| state.base() == base) else { return Ok(None) };
         let mut facts = Facts::default();
         for uuid in &wanted.reservations {
             if let Some(found) = self.reservation(&ReservationId { event_id: id.clone(), uuid: *uuid })? {
@@ -100,7 +107,7 @@ impl View {
         }
         facts.waitlist = self.front(&self.waitlist, id, wanted.waitlist)?;
         facts.holds = self.front(&self.holds, id, wanted.holds)?;
-        facts.partners = self.active(id, stamp.quotas.limit_partners(), &wanted.partners)?;
+        facts.partners = self.active(id, state.limits_partners, &wanted.partners)?;
         Ok(Some(facts))
     }
 
@@ -136,14 +143,12 @@ impl View {
             }
         } else if !partners.is_empty() {
             // The first limit is being set, by a command among those that are decided on. This looks at all that was made.
-            let all = Key::of_event(id).all();
-            for row in self.made.range(all.start.bytes()..all.end.bytes()).map_err(broken)? {
-                let (_, row) = row.map_err(broken)?;
-                let listed = lists::row(id, row.value())?;
+            self.each_made(id, &Key::of_event(id).all(), |listed| {
                 if let Some(active) = active.get_mut(listed.partner_id).filter(|_| listed.status.is_active()) {
                     active.push(self.listed(id, listed.uuid)?);
                 }
-            }
+                Ok(ControlFlow::Continue(()))
+            })?;
         }
         let of = |partner: &PartnerId| (partner.clone(), active.remove(partner.as_str()).unwrap_or_default());
         Ok(partners.iter().map(of).collect())
@@ -158,7 +163,7 @@ impl View {
     /// The place on the waitlist of whoever joined at `version`, from 1. It is counted from both ends at once, so that a place
     /// costs as much as the nearer end is far.
     pub(super) fn waitlist_position(&self, id: &EventId, version: Version) -> Result<u32, StoreError> {
-        let waiting = self.stamp(id)?.map_or(0, |stamp| stamp.waitlist_count);
+        let waiting = self.state(id)?.map_or(0, |state| state.waitlist_count);
         let (all, place) = (Key::of_event(id).all(), Key::of_event(id).then_version(version));
         let mut ahead = self.waitlist.range(all.start.bytes()..place.bytes()).map_err(broken)?;
         let mut others = self.waitlist.range(place.bytes()..all.end.bytes()).map_err(broken)?;
@@ -179,7 +184,8 @@ impl View {
         for row in self.events.range(first.as_str()..).map_err(broken)?.take(limit) {
             let (id, document) = row.map_err(broken)?;
             let id = event_id(id.value())?;
-            let stored = documents::event(&id, document.value())?;
+            let state = self.state(&id)?.ok_or_else(|| unreadable(&id, &"its state is missing"))?;
+            let stored = documents::event(&id, document.value(), &state)?;
             summaries.push(EventSummary { has_seat_map: stored.has_seat_map, ..stored.event.summary() });
         }
         Ok(summaries)

@@ -7,13 +7,22 @@
 
 use std::sync::Arc;
 
-use redb::{Database, Durability};
+use redb::{Database, Durability, WriteTransaction};
 use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
 };
 
-use super::{OpenError, rows::Rows, shown::Shown, tables, too_late, view::View};
+use super::{
+    OpenError,
+    fold::Fold,
+    recent::{Gathering, Moved},
+    rows::Rows,
+    run::Row,
+    shown::Shown,
+    tables, too_late,
+    view::View,
+};
 use crate::store::{Base, CommitError, StoreError};
 
 /// Work that one transaction takes. Many more would gain little, and delay the answers of the first among them.
@@ -39,15 +48,33 @@ pub(super) struct Write {
 }
 
 /// Opens the file.
-pub(super) type Connect = Box<dyn Fn() -> Result<Database, OpenError> + Send>;
+pub(super) type Connect = Box<dyn Fn() -> Result<OpenFile, OpenError> + Send>;
 
 /// The owner of the file.
 pub(super) struct Writer {
     connect: Connect,
     /// None while the file is out of order.
-    database: Option<Database>,
+    file: Option<OpenFile>,
     shown: Arc<Shown>,
     inbox: mpsc::Receiver<Work>,
+}
+
+/// The file, and what is remembered of it.
+pub(super) struct OpenFile {
+    database: Database,
+    gathering: Gathering,
+}
+
+impl OpenFile {
+    pub(super) fn of(database: Database, generation_rows: usize) -> Result<Self, redb::Error> {
+        let gathering = Gathering::open(&database, generation_rows)?;
+        Ok(Self { database, gathering })
+    }
+
+    /// The last durable state.
+    pub(super) fn view(&self) -> Result<View, redb::Error> {
+        View::of(&self.database, self.gathering.recent().clone())
+    }
 }
 
 /// How a transaction was lost.
@@ -59,8 +86,8 @@ enum Lost {
 }
 
 impl Writer {
-    pub(super) fn new(connect: Connect, database: Database, shown: Arc<Shown>, inbox: mpsc::Receiver<Work>) -> Self {
-        Self { connect, database: Some(database), shown, inbox }
+    pub(super) fn new(connect: Connect, file: OpenFile, shown: Arc<Shown>, inbox: mpsc::Receiver<Work>) -> Self {
+        Self { connect, file: Some(file), shown, inbox }
     }
 
     /// Works until it is told to close, or nobody is left to tell it.
@@ -83,7 +110,7 @@ impl Writer {
             self.fold(writes);
         }
         self.shown.show(None);
-        drop(self.database);
+        drop(self.file);
         for farewell in farewells {
             // Whoever asked may have stopped waiting.
             let _ = farewell.send(());
@@ -104,39 +131,44 @@ impl Writer {
             Err(why) => vec![Err(why.into()); writes.len()],
             Ok(_) => self.transact(&writes).unwrap_or_else(|lost| vec![Err(self.lose(lost)); writes.len()]),
         };
-        for (write, outcome) in writes.into_iter().zip(outcomes) {
-            let _ = write.answer.send(outcome);
+        let mut written = Vec::with_capacity(writes.len());
+        for (Write { rows, answer, .. }, outcome) in writes.into_iter().zip(outcomes) {
+            let _ = answer.send(outcome);
+            written.push(rows);
         }
+        // They take a while to be freed: not while others wait for their answers.
+        drop(written);
     }
 
     /// Applies `writes` in their order, makes them durable, and shows the state that they made.
-    fn transact(&self, writes: &[Write]) -> Result<Vec<Result<(), CommitError>>, Lost> {
-        let database = self.database.as_ref().ok_or(Lost::Undone(redb::Error::DatabaseClosed))?;
-        let mut transaction = database.begin_write().map_err(|why| Lost::Undone(why.into()))?;
+    fn transact(&mut self, writes: &[Write]) -> Result<Vec<Result<(), CommitError>>, Lost> {
+        let file = self.file.as_mut().ok_or(Lost::Undone(redb::Error::DatabaseClosed))?;
+        let mut transaction = file.database.begin_write().map_err(|why| Lost::Undone(why.into()))?;
         // One flush and checksums over everything (redb's default); a second flush would only guard against a partner
         // who can also choose which of our pages reach the disk.
         transaction.set_durability(Durability::Immediate).map_err(|why| Lost::Undone(why.into()))?;
-        let mut outcomes = Vec::with_capacity(writes.len());
-        for write in writes {
-            outcomes.push(tables::apply(&transaction, write.base, &write.rows).map_err(Lost::Undone)?);
-        }
+        let applied = apply(&transaction, writes, &file.gathering).map_err(Lost::Undone)?;
+        let outcomes = applied.outcomes;
         if outcomes.iter().all(Result::is_err) {
             transaction.abort().map_err(|why| Lost::Undone(why.into()))?;
             return Ok(outcomes);
         }
         transaction.commit().map_err(|why| Lost::Unclear(why.into()))?;
         for (write, _) in writes.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_ok()) {
-            self.shown.keep(write.rows.base(), &write.rows.event);
+            if let Some(event) = &write.rows.kept {
+                self.shown.keep(write.rows.state.base(), event);
+            }
         }
         // Durable, but a commit is acknowledged only when every reader sees it.
-        self.shown.show(Some(View::of(database).map_err(Lost::Unclear)?));
+        file.gathering.went_on(&applied.added, applied.moved);
+        self.shown.show(Some(file.view().map_err(Lost::Unclear)?));
         Ok(outcomes)
     }
 
     /// Takes the failed file out of service, and says what that means for those whose writes were in it.
     fn lose(&mut self, lost: Lost) -> CommitError {
         self.shown.show(None);
-        self.database = None;
+        self.file = None;
         let (Lost::Undone(why) | Lost::Unclear(why)) = &lost;
         log::error!(error:% = why; "the embedded store failed to write; it is opened anew before the next work");
         match lost {
@@ -151,12 +183,30 @@ impl Writer {
             return Ok(view);
         }
         // The file must be let go before it can be opened again.
-        self.database = None;
-        let database = (self.connect)().map_err(|why| StoreError::Unavailable(why.to_string()))?;
-        let view = View::of(&database).map_err(|why| tables::failed(&why))?;
-        self.shown.show(Some(view));
-        self.database = Some(database);
+        self.file = None;
+        let file = (self.connect)().map_err(|why| StoreError::Unavailable(why.to_string()))?;
+        self.shown.show(Some(file.view().map_err(|why| tables::failed(&why))?));
+        self.file = Some(file);
         log::info!("the embedded store works again");
         self.shown.view().ok_or_else(|| tables::failed(&redb::Error::DatabaseClosed))
     }
+}
+
+/// What a transaction that is not yet committed did.
+struct Applied<'w> {
+    outcomes: Vec<Result<(), CommitError>>,
+    added: Vec<Row<'w>>,
+    moved: Moved,
+}
+
+fn apply<'w>(
+    transaction: &WriteTransaction,
+    writes: &'w [Write],
+    gathering: &Gathering,
+) -> Result<Applied<'w>, redb::Error> {
+    let mut fold = Fold::of(transaction, gathering.recent())?;
+    let outcomes = writes.iter().map(|write| fold.take(write.base, &write.rows)).collect::<Result<_, _>>()?;
+    let added = fold.write()?;
+    let moved = gathering.move_on(transaction, added.len())?;
+    Ok(Applied { outcomes, added, moved })
 }

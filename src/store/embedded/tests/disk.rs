@@ -18,6 +18,9 @@ use tokio::sync::Notify;
 
 use super::{super::EmbeddedStore, clock};
 
+/// Small, so that recent rows are moved often.
+pub(super) const GENERATION_ROWS: usize = 32;
+
 /// The test's handle on the disk.
 pub(super) struct Disk {
     file: NamedTempFile,
@@ -60,7 +63,7 @@ impl Disk {
             let backend = Backend { file: FileBackend::new(file).expect("a backend"), behaviour: behaviour.clone() };
             Database::builder().create_with_backend(backend).map_err(|why| super::file::refused(&path, why))
         };
-        EmbeddedStore::start(connect, clock()).expect("a store")
+        EmbeddedStore::start(connect, clock(), GENERATION_ROWS).expect("a store")
     }
 
     /// What the file holds at this moment, in memory, whoever has it open.

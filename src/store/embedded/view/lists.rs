@@ -1,6 +1,9 @@
 //! Lists of reservations, read along the list by making.
 
-use std::{ops::Range, sync::Arc};
+use std::{
+    ops::{ControlFlow, Range},
+    sync::Arc,
+};
 
 use super::{View, broken, event_id};
 use crate::{
@@ -42,7 +45,7 @@ impl View {
             return Ok(list.found);
         }
         let first = query.after.as_ref().map_or("", |after| after.event_id.as_str());
-        for row in self.events.range(first..).map_err(broken)? {
+        for row in self.states.range(first..).map_err(broken)? {
             if list.is_full() || !wanted() {
                 break;
             }
@@ -54,18 +57,46 @@ impl View {
     /// Takes in what belongs into the list of an event's reservations.
     fn extend(&self, list: &mut List<'_>, id: &EventId) -> Result<(), StoreError> {
         let Some(range) = range(list.query, id) else { return Ok(()) };
-        let rows = self.made.range(range.start.bytes()..range.end.bytes()).map_err(broken)?;
-        for (number, made) in rows.enumerate() {
-            if list.is_full() || number % ROWS_PER_LOOK == 0 && !(list.wanted)() {
-                break;
+        let mut number = 0_usize;
+        self.each_made(id, &range, |listed| {
+            if list.is_full() || number.is_multiple_of(ROWS_PER_LOOK) && !(list.wanted)() {
+                return Ok(ControlFlow::Break(()));
             }
-            let (_, made) = made.map_err(broken)?;
-            let listed = row(id, made.value())?;
+            number += 1;
             if list.may_take(&listed) {
                 let reservation = self.listed(id, listed.uuid)?;
                 if list.query.matches(&reservation) {
                     list.found.push(reservation);
                 }
+            }
+            Ok(ControlFlow::Continue(()))
+        })
+    }
+
+    /// Visits the rows of an event's list in their order: those that are recent, and the others.
+    pub(super) fn each_made(
+        &self,
+        id: &EventId,
+        range: &Range<Key>,
+        mut visit: impl FnMut(Listed<'_>) -> Result<ControlFlow<()>, StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut recent = self.recent.rows(range).peekable();
+        for made in self.made.range(range.start.bytes()..range.end.bytes()).map_err(broken)? {
+            let (key, made) = made.map_err(broken)?;
+            let mut is_recent = false;
+            while let Some((key_of_recent, listed)) = recent.next_if(|(recent, _)| recent.as_slice() <= key.value()) {
+                is_recent = key_of_recent == key.value();
+                if visit(row(id, &listed)?)?.is_break() {
+                    return Ok(());
+                }
+            }
+            if !is_recent && visit(row(id, made.value())?)?.is_break() {
+                return Ok(());
+            }
+        }
+        for (_, listed) in recent {
+            if visit(row(id, &listed)?)?.is_break() {
+                return Ok(());
             }
         }
         Ok(())
@@ -85,7 +116,7 @@ impl List<'_> {
 }
 
 /// Reads a row of the list by making.
-pub(super) fn row<'row>(id: &EventId, row: &'row [u8]) -> Result<Listed<'row>, StoreError> {
+fn row<'row>(id: &EventId, row: &'row [u8]) -> Result<Listed<'row>, StoreError> {
     Listed::read(row).ok_or_else(|| unreadable(id, &"a row in its list of reservations is none"))
 }
 
