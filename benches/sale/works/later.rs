@@ -12,8 +12,8 @@ use crate::{
     stage::{BOOKED, CANCELLED, SEATS_MAX, Stage},
 };
 
-/// Seats of each of many events: more than any of them sells.
-const SEATS_OF_EACH: u64 = 100_000;
+/// Seats of each of many events, at least: more than any of them sells.
+const SEATS_OF_EACH_MIN: u64 = 100_000;
 /// Seats that are sold and given back while others wait.
 const GIVEN_BACK: u64 = 1_000;
 /// Seats in a row of the hall.
@@ -25,9 +25,10 @@ const WAITING_PARTS: [&str; 2] = ["joining", "promoting"];
 pub(super) async fn many_events(lab: &mut Lab, store: StoreKind, events: usize) -> Outcome<Sample> {
     let stage = lab.stage(store, SEATS_MAX, &[], 1).await?;
     let named = |event: usize| format!("bench-event-{event}");
+    let seats_of_each = (SEATS_MAX / events as u64).max(SEATS_OF_EACH_MIN);
     for event in 0..events {
         let name = named(event);
-        make(&stage, &json!({ "eventId": name, "name": name, "totalSeats": SEATS_OF_EACH })).await?;
+        make(&stage, &json!({ "eventId": name, "name": name, "totalSeats": seats_of_each })).await?;
     }
     let load = lab.reserving(&stage, CLIENTS);
     let path = |event| format!("/events/{}/reservations", named(event));
@@ -39,7 +40,7 @@ pub(super) async fn many_events(lab: &mut Lab, store: StoreKind, events: usize) 
     for event in 0..events {
         let summary = stage.summary(&format!("/events/{}", named(event))).await?;
         let booked = summary.reservation_count;
-        let own = audit::Told { total_seats: SEATS_OF_EACH, booked, cancelled: 0, unknown: 0 };
+        let own = audit::Told { total_seats: seats_of_each, booked, cancelled: 0, unknown: 0 };
         audit::check(own, summary).map_err(Failure::Failed)?;
         sold += booked;
     }

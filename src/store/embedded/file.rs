@@ -16,7 +16,7 @@ const FILE_NAME: &str = "ticketboss.redb";
 /// What redb may keep in memory. Most of it are leaf pages that batches without order (keyed reservations) come back to;
 /// the inner pages of ten million reservations take some ten megabytes. What falls out is mostly still in the
 /// system's page cache. redb's own default is a gigabyte, more than a small machine has to give.
-const CACHE_BYTES: usize = 128 * 1024 * 1024;
+const CACHE_BYTES: usize = 64 * 1024 * 1024;
 
 /// Why the embedded store cannot be opened, for the operator.
 #[derive(Debug, thiserror::Error)]

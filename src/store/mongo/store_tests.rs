@@ -118,11 +118,8 @@ async fn entries_that_were_only_counted_fill_the_journal_too() {
     let mut play = Play::begin(&uri, 0).await;
     let command = play.command();
     let decision = play.decide(&[command]).await;
-    let mut entries = RawArrayBuf::new();
-    for _ in 0..commit::JOURNAL_ENTRIES_MAX {
-        entries.push(0);
-    }
-    play.fix(rawdoc! { "q": { "_id": "play-0" }, "u": { "$set": { "journal": { "0": entries } } } }).await;
+    let full = i64::try_from(commit::JOURNAL_ENTRIES_MAX).expect("a small number");
+    play.fix(rawdoc! { "q": { "_id": "play-0" }, "u": { "$set": { "journal": { "0": { "entries": full } } } } }).await;
     play.snapshot = play.store.load(&play.snapshot.event.id, soon()).await.expect("loaded").expect("it is there");
     let refused = play.store.commit(&play.snapshot, &decision, ids::head(), soon()).await;
     assert!(
