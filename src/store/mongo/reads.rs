@@ -76,7 +76,7 @@ impl MongoStore {
         let found = self.find_event(event_id, JournalDocument::projection(), concern, deadline).await?;
         let Some(document) = found else { return Ok(Vec::new()) };
         let journal = JournalDocument::read(document, wanted)?;
-        Ok(journal.into_values().flat_map(|entries| entries.to_vec()).collect())
+        Ok(journal.into_values().flatten().collect())
     }
 
     /// One reservation: first the event's journal, then the collection, and the newer state of the two. Entries only
