@@ -201,9 +201,11 @@ impl Committer {
 
     /// The event as it is known; loaded if it is not known, or while other processes are likely to have changed it. A load
     /// shows what they have committed before a majority has it, so that processes build on each other's commits instead of
-    /// missing; and a miss costs as much time as a commit.
+    /// missing; and a miss costs as much time as a commit. What is only counted of the journal is looked at again, too, until it
+    /// has left the event: it costs more whenever facts are needed.
     async fn snapshot(&mut self, deadline: Instant) -> Result<Arc<Snapshot>, Attempt> {
-        if let Some(current) = self.current.as_ref().filter(|_| !self.pace.rivals_are_about()) {
+        let is_enough = |current: &&Arc<Snapshot>| current.journal.is_known() && !self.pace.rivals_are_about();
+        if let Some(current) = self.current.as_ref().filter(is_enough) {
             return Ok(current.clone());
         }
         if let Some(mut loaded) = self.store.load(&self.event_id, deadline).await.map_err(failed)? {

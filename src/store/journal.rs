@@ -52,6 +52,12 @@ impl Journal {
         Some(all)
     }
 
+    /// Whether all entries are known.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.0.values().all(|carried| matches!(carried, Carried::Entries(_)))
+    }
+
     /// The number of all entries.
     #[must_use]
     pub fn entry_count(&self) -> usize {
@@ -59,7 +65,8 @@ impl Journal {
             Carried::Entries(entries) => entries.len(),
             Carried::Counted(count) => *count,
         };
-        self.0.values().map(count).sum()
+        // The counts are the database's word.
+        self.0.values().map(count).fold(0, usize::saturating_add)
     }
 
     /// The versions of its commits, in order.
@@ -99,9 +106,9 @@ mod tests {
         journal.insert(Version(3), no_entries());
         assert_eq!(journal.entries(), Some(Vec::new()));
         journal.count(Version(5), 2);
-        assert_eq!((journal.entries(), journal.entry_count()), (None, 2));
+        assert_eq!((journal.entries(), journal.entry_count(), journal.is_known()), (None, 2, false));
         let journal = journal.without(&[Version(5), Version(6)]);
-        assert_eq!((journal.entries(), journal.entry_count()), (Some(Vec::new()), 0));
+        assert_eq!((journal.entries(), journal.entry_count(), journal.is_known()), (Some(Vec::new()), 0, true));
     }
 
     #[test]

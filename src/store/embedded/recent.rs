@@ -10,7 +10,7 @@
 //! - There are two generations. While the younger one grows, the older one is moved, by each transaction as much as keeps
 //!   pace with what it adds. What is moved may be older than what is here, and nobody sees that.
 //! - A generation is forgotten, here and in the table, by the transaction that moves the last of it.
-//! - When a file is opened, all that its table holds is moved at once.
+//! - When a file is opened, all that its table holds is the older generation.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -18,7 +18,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
 };
 
-use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, StorageError, WriteTransaction};
+use redb::{Database, ReadableDatabase, ReadableTable, StorageError, WriteTransaction};
 
 use super::{
     keys::{self, Key},
@@ -155,28 +155,20 @@ pub(super) struct Moved {
 }
 
 impl Gathering {
-    /// Moves all rows that the file has, so that none need be remembered.
+    /// Takes up all rows that the file has as the older generation. It writes nothing, so that a file on a full disk can
+    /// still be read.
     pub(super) fn open(database: &Database, generation_rows: usize) -> Result<Self, redb::Error> {
-        let gathering = Self { recent: Recent::default(), young_from: 0, moved_to: Vec::new(), generation_rows };
-        if database.begin_read()?.open_table(RECENT)?.is_empty()? {
-            return Ok(gathering);
+        let mut old = Rows::new();
+        let mut until = 0;
+        for row in database.begin_read()?.open_table(RECENT)?.iter()? {
+            let (number, row) = row?;
+            let corrupted = || StorageError::Corrupted("a recent row of a list has no key".to_owned());
+            let (key, row) = keys::split_listed(row.value()).ok_or_else(corrupted)?;
+            old.insert(numbered(key, number.value()), row.to_vec());
+            until = number.value() + 1;
         }
-        let transaction = database.begin_write()?;
-        {
-            let mut recent = transaction.open_table(RECENT)?;
-            let mut left = BTreeMap::new();
-            for row in recent.iter()? {
-                let (_, row) = row?;
-                let corrupted = || StorageError::Corrupted("a recent row of a list has no key".to_owned());
-                let (key, row) = keys::split_listed(row.value()).ok_or_else(corrupted)?;
-                left.insert(key.to_vec(), row.to_vec());
-            }
-            recent.retain(|_, _| false)?;
-            let rows = left.iter().map(|(key, value)| Row { key, value, put: Put::Moved });
-            run::write(rows, &mut transaction.open_table(MADE)?)?;
-        }
-        transaction.commit()?;
-        Ok(gathering)
+        let recent = Recent { old: Arc::new(Generation(RwLock::new(old))), young: Arc::default(), until };
+        Ok(Self { recent, young_from: until, moved_to: Vec::new(), generation_rows })
     }
 
     /// What is gathered, as the last state has it.

@@ -48,7 +48,11 @@ pub(super) async fn commit(
     let command = command.map_err(|why| CommitError::Refused(why.to_string()))?;
 
     match store.deployment.write(command, deadline).await {
-        Ok(reply) if matches!(reply.get("value"), None | Some(bson::Bson::Null)) => Err(CommitError::Conflict),
+        Ok(reply) if matches!(reply.get("value"), Some(bson::Bson::Null)) => Err(CommitError::Conflict),
+        // Whoever is told of a conflict relies on it that nothing was written.
+        Ok(reply) if !reply.contains_key("value") => {
+            Err(CommitError::Unclear("the reply to a commit does not tell whether it matched".to_owned()))
+        }
         Ok(_) => {
             store.journals.committed(event_id, &settled, &gone, Instant::now());
             Ok(applied(store, decision, head, journal, entries))
@@ -97,6 +101,7 @@ async fn wait_for_room(
     }
     // Entries of other commits are not weighed one by one: they have much the same form as these.
     let weight = bytes / entries.len().max(1);
+    let patience = deadline.min(Instant::now() + ROOM_PATIENCE);
     loop {
         // Listen first, look then: what settles in between is not missed.
         let progress = store.journals.settled.notified();
@@ -105,11 +110,11 @@ async fn wait_for_room(
         settled.retain(|key| *key <= snapshot.event.version);
         let gone = store.journals.gone_keys(event_id);
         let journal = snapshot.journal.clone().without(&settled).without(&gone);
-        let count = journal.entry_count() + entries.len();
-        if count <= JOURNAL_ENTRIES_MAX && count * weight <= JOURNAL_BYTES_MAX {
+        let count = journal.entry_count().saturating_add(entries.len());
+        if count <= JOURNAL_ENTRIES_MAX && count.saturating_mul(weight) <= JOURNAL_BYTES_MAX {
             return Ok((journal, settled, gone));
         }
-        if timeout_at(deadline.min(Instant::now() + ROOM_PATIENCE), progress).await.is_err() {
+        if timeout_at(patience, progress).await.is_err() {
             let why = format!("the journal of event {event_id} is full: settling is behind");
             return Err(StoreError::Unavailable(why).into());
         }

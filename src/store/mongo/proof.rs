@@ -9,7 +9,11 @@ use std::{
 };
 
 use bson::{Document, RawArrayBuf, RawDocumentBuf, rawdoc};
-use tokio::time::{Instant, timeout};
+use tokio::{
+    runtime::Handle,
+    task::JoinSet,
+    time::{Instant, timeout},
+};
 
 use super::{
     deployment::{CommandError, Concern, Deployment, Kind},
@@ -23,6 +27,9 @@ const FLUSH_PATIENCE: Duration = Duration::from_secs(2);
 /// others write at the same time makes gaps: so even who asked may have to wait for the flush after the one he got.
 const FLUSH_OVERDUE: Duration = Duration::from_millis(5);
 
+/// Flushes that may be under way at once.
+const FLUSHES_MAX: usize = 3;
+
 /// Reads with proof.
 ///
 /// A linearizable read ends with a majority acknowledging that the primary is still the primary. On an idle deployment
@@ -32,6 +39,7 @@ const FLUSH_OVERDUE: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub(super) struct Prover {
     process: String,
+    runtime: Handle,
     /// Linearizable reads that are under way.
     reading: AtomicUsize,
     /// Whether somebody asks for flushes for them.
@@ -39,8 +47,9 @@ pub(super) struct Prover {
 }
 
 impl Prover {
+    /// Flushes will be asked for on the current runtime.
     pub(super) fn new(process: String) -> Self {
-        Self { process, reading: AtomicUsize::new(0), flushing: AtomicBool::new(false) }
+        Self { process, runtime: Handle::current(), reading: AtomicUsize::new(0), flushing: AtomicBool::new(false) }
     }
 
     /// Reads what lasts and holds everything acknowledged before this call.
@@ -53,28 +62,33 @@ impl Prover {
         let _reading = Reading::begin(&self.reading);
         if deployment.kind(deadline).await? != Kind::Standalone && !self.flushing.swap(true, Ordering::SeqCst) {
             let (prover, deployment) = (self.clone(), deployment.clone());
-            tokio::spawn(async move { prover.flush_for_reads(&deployment).await });
+            // Not where the caller is: its runtime may end before this does.
+            self.runtime.spawn(async move { while prover.flush_for_reads(&deployment).await {} });
         }
         deployment.read(query, Concern::Linearizable, deadline).await
     }
 
     /// Asks for one flush after the other until no read waits. The reads alone decide; what becomes of the flushes does
-    /// not matter.
-    async fn flush_for_reads(self: Arc<Self>, deployment: &Arc<Deployment>) {
-        loop {
+    /// not matter. Whether more are to be asked for by this caller.
+    async fn flush_for_reads(&self, deployment: &Arc<Deployment>) -> bool {
+        let mut flushes = JoinSet::new();
+        let mut works = true;
+        while works && self.reading.load(Ordering::SeqCst) > 0 {
             let on = deployment.clone();
-            // Not broken off when it is overdue, because that would cost its connection.
-            let flush = tokio::spawn(async move { flush(&on, Instant::now() + FLUSH_PATIENCE).await });
-            let failed = matches!(timeout(FLUSH_OVERDUE, flush).await, Ok(Err(_) | Ok(Err(_))));
-            if !failed && self.reading.load(Ordering::SeqCst) > 0 {
-                continue;
-            }
-            self.flushing.store(false, Ordering::SeqCst);
-            // A read that began in between has seen that somebody asks. While that fails, the next read tries.
-            if failed || self.reading.load(Ordering::SeqCst) == 0 || self.flushing.swap(true, Ordering::SeqCst) {
-                return;
-            }
+            flushes.spawn(async move { flush(&on, Instant::now() + FLUSH_PATIENCE).await });
+            let ended = match timeout(FLUSH_OVERDUE, flushes.join_next()).await {
+                // While the store is slow, no more than these wait for it, in connections that commits need.
+                Err(_) if flushes.len() == FLUSHES_MAX => flushes.join_next().await,
+                Err(_) => continue,
+                Ok(ended) => ended,
+            };
+            works = matches!(ended, Some(Ok(Ok(()))));
         }
+        // Breaking one off would cost its connection.
+        flushes.detach_all();
+        self.flushing.store(false, Ordering::SeqCst);
+        // A read that began in between has seen that somebody asks. While that fails, the next read tries.
+        works && self.reading.load(Ordering::SeqCst) > 0 && !self.flushing.swap(true, Ordering::SeqCst)
     }
 
     /// Writes this process's pulse, acknowledged like a commit.

@@ -37,8 +37,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long an event must be quiet before its settled keys are trimmed without a commit: under load the next commit
-/// takes them along for nothing.
-const QUIET: Duration = Duration::from_secs(1);
+/// takes them along for nothing. Shorter than the time between two sweeps, or else other processes would take the keys for
+/// left behind.
+const QUIET: Duration = Duration::from_millis(500);
 
 /// How often entries left behind by others are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);

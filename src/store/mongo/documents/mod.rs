@@ -25,7 +25,7 @@ pub(super) use terms::{SummaryDocument, details_value, quotas_value, sales_value
 
 /// The format of both kinds of documents. A document of another format was written by another version of this program
 /// and is refused, not guessed at.
-pub(super) const FORMAT: i32 = 1;
+pub(super) const FORMAT: i32 = 2;
 
 /// A key is a string, a minted id is a UUID and what nobody asked for is null, so none can be taken for another.
 #[derive(Debug, Serialize, Deserialize)]

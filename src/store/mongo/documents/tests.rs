@@ -226,7 +226,7 @@ fn what_no_rule_has_written_is_refused_by_name() {
         EventDocument::read(document, &SeatMaps::default()).expect_err("it must be refused").to_string()
     };
     for (why, change) in [
-        ("format 2", &(|event: &mut Document| drop(event.insert("format", 2))) as &dyn Fn(&mut Document)),
+        ("format 1", &(|event: &mut Document| drop(event.insert("format", 1))) as &dyn Fn(&mut Document)),
         ("add up", &|event| drop(event.insert("heldSeats", 0))),
         ("seats must have block 0", &|event| drop(event.insert("seats", doc! {}))),
         ("details.location", &|event| drop(event.insert("details", doc! { "location": " " }))),
