@@ -72,3 +72,69 @@ fn hand_out<T>(delivery: Delivery<T>) {
         let _ = sender.send(answer);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use tokio::{runtime::Builder, sync::mpsc};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn every_answer_reaches_who_waits_for_it_on_whichever_runtime() {
+        let (ask, mut asked) = mpsc::unbounded_channel();
+        let waiting = |thread: usize| {
+            let ask = ask.clone();
+            thread::spawn(move || {
+                let runtime = Builder::new_current_thread().build().expect("a runtime");
+                runtime.block_on(async move {
+                    let awaited: Vec<_> = (0..3)
+                        .map(|question| {
+                            let (answering, awaited) = answering();
+                            ask.send((10 * thread + question, answering)).expect("somebody asks for it");
+                            awaited
+                        })
+                        .collect();
+                    drop(ask);
+                    for (question, awaited) in awaited.into_iter().enumerate() {
+                        assert_eq!(awaited.await, Ok(10 * thread + question));
+                    }
+                });
+            })
+        };
+        let threads = [waiting(1), waiting(2)];
+        drop(ask);
+        let mut answers = Answers::new();
+        while let Some((question, answering)) = asked.recv().await {
+            answers.add(answering, question);
+        }
+        drop(answers);
+        for thread in threads {
+            thread.join().expect("all were answered");
+        }
+    }
+
+    #[test]
+    fn an_answer_for_a_runtime_that_has_ended_is_lost_and_nothing_else() {
+        let runtime = || Builder::new_current_thread().build().expect("a runtime");
+        let ended = runtime();
+        let gone: Vec<_> = ended.block_on(async { (0..2).map(|_| answering()).collect() });
+        drop(ended);
+        runtime().block_on(async move {
+            let (here, awaited_here) = answering();
+            let mut answers = Answers::new();
+            let mut lost = Vec::new();
+            for (gone, awaited) in gone {
+                answers.add(gone, 1);
+                lost.push(awaited);
+            }
+            answers.add(here, 2);
+            drop(answers);
+            assert_eq!(awaited_here.await, Ok(2));
+            for awaited in lost {
+                assert!(awaited.await.is_err(), "who waits must not wait for ever");
+            }
+        });
+    }
+}
