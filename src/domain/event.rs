@@ -148,6 +148,11 @@ impl Event {
         self.total_seats - self.available_seats
     }
 
+    /// Whether somebody waits and seats are free that may be given to those who wait.
+    pub(super) fn can_serve_waitlist(&self) -> bool {
+        self.waitlist_count > 0 && self.available_seats > 0 && self.sales == Sales::Open
+    }
+
     /// Takes one accepted change into account.
     ///
     /// # Errors

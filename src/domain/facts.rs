@@ -92,7 +92,7 @@ pub fn facts_needed<'a>(
         wanted.holds = HOLDS_AT_FIRST.min(event.hold_count as usize);
         may_free_seats |= wanted.holds > 0;
     }
-    if event.waitlist_count > 0 && (may_free_seats || event.available_seats > 0) {
+    if event.waitlist_count > 0 && (may_free_seats || event.can_serve_waitlist()) {
         let served = event.available_seats as usize + wanted.holds + wanted.reservations.len();
         wanted.waitlist = (served + WAITLIST_MARGIN).min(CHANGES_MAX).min(event.waitlist_count as usize);
     }

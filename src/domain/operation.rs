@@ -29,7 +29,7 @@ pub enum OperationKind {
     Confirm,
     /// Gave the head of the waitlist its seats.
     Promote,
-    /// Ended the hold, whose time was over.
+    /// Ended the hold, whose time was over, or the wait for more seats than the event has.
     Lapse,
 }
 

@@ -169,7 +169,7 @@ pub enum Status {
     Waitlisted,
     /// It was cancelled; its seats were given back.
     Cancelled,
-    /// Its hold lapsed; its seats were given back.
+    /// Its hold lapsed and its seats were given back, or it waited for more seats than the event has.
     Expired,
 }
 

@@ -11,7 +11,7 @@ use super::{
     pace::Pace,
 };
 use crate::{
-    domain::{Change, Decision, EventId, Facts, OperationKind, Outcome, Undecided, decide, facts_needed},
+    domain::{Change, Decision, EventId, Facts, OperationKind, Outcome, Status, Undecided, decide, facts_needed},
     ids,
     store::{Base, CommitError, EventStore, FactsError, Snapshot, StoreError},
 };
@@ -258,6 +258,9 @@ fn log_unasked(decision: &Decision) {
         let kind = reservation.operations.last().map(|operation| operation.kind);
         let what = match kind {
             Some(OperationKind::Promote) => "promoted from the waitlist",
+            Some(OperationKind::Lapse) if step.before == Some(Status::Waitlisted) => {
+                "it waited for more seats than the event has, and waits no more"
+            }
             Some(OperationKind::Lapse) => "the hold lapsed",
             _ => continue,
         };

@@ -265,11 +265,16 @@ impl Naive {
         }
     }
 
-    /// Gives seats to whoever is first in the list, as long as they suffice.
+    /// Gives seats to whoever is first in the list, as long as they suffice and sales are open. Whoever is first and wants more
+    /// than there are in all waits no more.
     fn serve(&mut self, now: Timestamp) {
         while let Some(index) = self.entries.iter().position(|entry| entry.status == Status::Waitlisted) {
             let seats = self.entries[index].asked.seats.get();
-            if seats > self.summary().available_seats {
+            if seats > self.terms.total_seats {
+                self.release(index, Status::Expired);
+                continue;
+            }
+            if self.terms.sales != Sales::Open || seats > self.summary().available_seats {
                 break;
             }
             let mut entry = self.entries.remove(index);

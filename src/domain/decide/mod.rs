@@ -154,10 +154,12 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// What is to be done before any command is looked at.
+    /// What is to be done before any command is looked at. Where the last decision left nothing over, whoever is at the head
+    /// of the waitlist then is there still, and only more free seats than it found can change what becomes of it.
     fn look_after(&mut self) -> Result<(), Undecided> {
+        let is_due = self.event.due_at.is_some_and(|due_at| due_at <= self.now);
         self.lapse_holds()?;
-        self.serve_waitlist()
+        if is_due || self.event.can_serve_waitlist() { self.serve_waitlist() } else { Ok(()) }
     }
 
     fn finish(mut self, outcomes: Vec<Outcome>) -> Result<Decision, Undecided> {

@@ -1,26 +1,41 @@
-//! Who waits for seats gets them strictly in order: the head of the list, or nobody.
+//! Who waits for seats gets them strictly in order: the head of the list, or nobody. Whoever can never get them does not
+//! stand in the way of those behind.
 
-use super::{Arc, Batch, OperationId, OperationKind, Reservation, Status, Undecided, Wanted};
+use super::{super::Sales, Arc, Batch, OperationId, OperationKind, Reservation, Status, Undecided, Wanted};
 
 /// How many more who wait are asked for when all who are known were served.
 const MORE_WAITING: usize = 8;
 
 impl Batch<'_> {
-    /// Gives free seats to those who wait, in order, until the seats do not suffice for the head of the list.
+    /// Gives free seats to those who wait, in order, until the seats do not suffice for the head of the list. While sales are
+    /// paused or closed nobody gets any.
+    ///
+    /// A head that wants more seats than the event has (any more) would wait for ever, and everybody behind it too: its
+    /// wait ends here. Nobody joins who wants as much, so this is for those who joined before the event lost seats.
     pub(super) fn serve_waitlist(&mut self) -> Result<(), Undecided> {
-        while self.event.available_seats > 0 && self.event.waitlist_count > 0 {
+        while self.event.waitlist_count > 0 {
             if self.is_full() {
-                // Whether the seats suffice for the head is a question for the next decision.
+                // What becomes of the head is a question for the next decision.
                 self.left_over = true;
                 break;
             }
             let head = self.head_of_waitlist()?;
-            if head.seats.get() > self.event.available_seats {
+            let seats = head.seats.get();
+            if seats > self.event.total_seats {
+                self.end_wait(&head)?;
+            } else if self.event.sales == Sales::Open && seats <= self.event.available_seats {
+                self.promote(&head)?;
+            } else {
                 break;
             }
-            self.promote(&head)?;
         }
         Ok(())
+    }
+
+    /// Ends a wait that can never be served. It counts as a lapse: nobody asked for it, and earlier versions read it.
+    fn end_wait(&mut self, head: &Reservation) -> Result<(), Undecided> {
+        let expired = Reservation { status: Status::Expired, ..head.clone() };
+        self.step(OperationId::Unasked, OperationKind::Lapse, Some(Status::Waitlisted), expired).map(drop)
     }
 
     fn promote(&mut self, head: &Reservation) -> Result<(), Undecided> {

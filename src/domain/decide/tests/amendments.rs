@@ -4,7 +4,7 @@ use super::*;
 use crate::domain::{Currency, Description, Details, EventOperation, Fingerprint, IdempotencyKey, Location, Price};
 
 #[test]
-fn sales_that_are_paused_or_closed_refuse_new_reservations_only() {
+fn sales_that_are_paused_or_closed_sell_nothing_to_newcomers_nor_to_those_who_wait() {
     for (state, refused) in [
         (Sales::Paused, "refused: sales of this event are paused"),
         (Sales::Closed, "refused: sales of this event are closed"),
@@ -23,11 +23,87 @@ fn sales_that_are_paused_or_closed_refuse_new_reservations_only() {
                 (2, wait("bob", 1), refused, "0 free, 2 held, 2 waiting"),
                 (2, reserve("acme", 2).key("k"), "again v1, confirmed, t1", "0 free, 2 held, 2 waiting"),
                 (3, confirm("b"), "done v6, confirmed, t1", "0 free, 2 waiting"),
-                (3, cancel("b"), "done v7, cancelled, t1", "0 free"),
-                (3, confirm("d"), "already v9, confirmed, t1", "0 free"),
+                (3, cancel("b"), "done v7, cancelled, t1", "2 free, 2 waiting"),
+                (
+                    3,
+                    confirm("c"),
+                    "refused: the reservation waits for its seats, so there is nothing to confirm yet",
+                    "2 free, 2 waiting",
+                ),
+                (4, cancel("d"), "done v8, cancelled, t1", "2 free, 1 waiting"),
+                (
+                    5,
+                    sales(Sales::Open),
+                    "amended v10, A show, 4 seats, 1 free, 0 held, 2 confirmed, 0 waiting, open",
+                    "1 free",
+                ),
+                (5, confirm("c"), "already v10, confirmed, t1", "1 free"),
             ],
         );
     }
+}
+
+#[test]
+fn while_sales_are_paused_lapses_and_more_seats_serve_nobody_until_they_are_open_again() {
+    check(
+        2,
+        &[
+            (1, hold("acme", 2, 3), "made v1, held, t1, until t4", "0 free, 2 held"),
+            (1, wait("zoe", 2).held(3).called("z"), "made v2, waitlisted, t1, place 1", "0 free, 2 held, 1 waiting"),
+            (
+                2,
+                sales(Sales::Paused),
+                "amended v3, A show, 2 seats, 0 free, 2 held, 0 confirmed, 1 waiting, paused",
+                "0 free, 2 held, 1 waiting",
+            ),
+            (4, confirm("nobody"), "refused: unknown", "2 free, 1 waiting"),
+            (
+                5,
+                total_seats(5),
+                "amended v5, A show, 5 seats, 5 free, 0 held, 0 confirmed, 1 waiting, paused",
+                "5 free, 1 waiting",
+            ),
+            (
+                9,
+                sales(Sales::Open),
+                "amended v7, A show, 5 seats, 3 free, 2 held, 0 confirmed, 0 waiting, open",
+                "3 free, 2 held",
+            ),
+            (11, confirm("z"), "done v8, confirmed, t1", "3 free"),
+        ],
+    );
+}
+
+#[test]
+fn whoever_waits_for_more_seats_than_the_event_has_does_not_block_those_behind() {
+    check(
+        6,
+        &[
+            (1, reserve("acme", 2).called("a"), "made v1, confirmed, t1", "4 free"),
+            (1, wait("zoe", 5).key("k"), "made v2, waitlisted, t1, place 1", "4 free, 1 waiting"),
+            (1, wait("bob", 2).called("two"), "made v3, waitlisted, t1, place 2", "4 free, 2 waiting"),
+            (1, wait("bob", 6).called("six"), "made v4, waitlisted, t1, place 3", "4 free, 3 waiting"),
+            (1, wait("bob", 1).called("one"), "made v5, waitlisted, t1, place 4", "4 free, 4 waiting"),
+            // One waits no more, one is served, one waits no more, and the last one is the head.
+            (
+                2,
+                total_seats(4),
+                "amended v9, A show, 4 seats, 0 free, 0 held, 2 confirmed, 1 waiting, open",
+                "0 free, 1 waiting",
+            ),
+            (3, confirm("two"), "already v8, confirmed, t1", "0 free, 1 waiting"),
+            (3, cancel_keyed("zoe", "k"), "refused: unknown", "0 free, 1 waiting"),
+            (3, wait("zoe", 5).key("k"), "again v2, waitlisted, t1, place 1", "0 free, 1 waiting"),
+            (
+                3,
+                wait("bob", 5),
+                "refused: 5 seats were asked for and 0 are available, for which one reservation waits",
+                "0 free, 1 waiting",
+            ),
+            (4, cancel("a"), "done v10, cancelled, t1", "1 free"),
+            (4, confirm("one"), "already v11, confirmed, t1", "1 free"),
+        ],
+    );
 }
 
 #[test]
@@ -182,4 +258,30 @@ fn the_making(event: &Event) -> EventOperation {
         fingerprint: Some(Fingerprint::of_event(event)),
         answer: event.summary(),
     }
+}
+
+#[test]
+fn a_head_that_wants_too_much_ends_its_wait_when_it_comes_to_the_front_and_also_while_sales_are_paused() {
+    check(
+        4,
+        &[
+            (1, reserve("acme", 4).called("all"), "made v1, confirmed, t1", "0 free"),
+            (1, wait("zoe", 1).called("first"), "made v2, waitlisted, t1, place 1", "0 free, 1 waiting"),
+            (1, wait("bob", 4).called("four"), "made v3, waitlisted, t1, place 2", "0 free, 2 waiting"),
+            (2, cancel("all"), "done v4, cancelled, t1", "3 free, 1 waiting"),
+            (
+                2,
+                amend(Amend { sales: Some(Sales::Paused), total_seats: Some(4), ..Amend::default() }),
+                "amended v6, A show, 4 seats, 3 free, 0 held, 1 confirmed, 1 waiting, paused",
+                "3 free, 1 waiting",
+            ),
+            (
+                2,
+                total_seats(3),
+                "amended v8, A show, 3 seats, 2 free, 0 held, 1 confirmed, 0 waiting, paused",
+                "2 free",
+            ),
+            (3, confirm("four"), "refused: the hold had expired before it was confirmed", "2 free"),
+        ],
+    );
 }

@@ -169,7 +169,8 @@ proptest! {
                 let is_a_way = match (step.before, after.status) {
                     (None | Some(Status::Waitlisted), Status::Held) => after.expires_at > Some(now),
                     (None | Some(Status::Waitlisted), Status::Confirmed) => after.hold.is_none(),
-                    (None, Status::Waitlisted) | (Some(Status::Held), Status::Confirmed | Status::Expired) => true,
+                    (None, Status::Waitlisted) | (Some(Status::Held), Status::Confirmed) => true,
+                    (Some(Status::Held | Status::Waitlisted), Status::Expired) => true,
                     (Some(before), Status::Cancelled) => before.is_active(),
                     _ => false,
                 };

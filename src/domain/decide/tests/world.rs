@@ -141,10 +141,12 @@ impl World {
             assert!(event.due_at <= hold.expires_at, "the event is due at {:?}, too late for {hold:?}", event.due_at);
         }
         if let Some(head) = self.with(Status::Waitlisted).first() {
+            let seats = head.seats.get();
             assert!(
-                head.seats.get() > event.available_seats,
+                seats > event.available_seats || event.sales != Sales::Open,
                 "the head of the waitlist should have been served: {head:?}"
             );
+            assert!(seats <= event.total_seats, "the head of the waitlist waits in vain: {head:?}");
         }
     }
 
