@@ -44,6 +44,9 @@ pub struct Event {
     /// When the event needs looking after without being asked: no hold lapses earlier, and no promotion is left over. Only a
     /// bound, for the hold that it was set for may be gone.
     pub due_at: Option<Timestamp>,
+    /// When its last change was accepted, in whole milliseconds: nothing that is accepted later is made earlier, whatever clock
+    /// tells the time then. `None` when nothing was accepted yet, or by a version of this program that did not note it.
+    pub changed_at: Option<Timestamp>,
     /// Who sits where, if its seats have names.
     pub hall: Option<Hall>,
     /// Who made it, and who amended it last, oldest first; see [`Event::remember`].
@@ -112,6 +115,7 @@ impl Event {
             version: Version::INITIAL,
             id_salt,
             due_at: None,
+            changed_at: None,
             hall: None,
             operations: Vec::new(),
         }
@@ -146,6 +150,19 @@ impl Event {
     #[must_use]
     pub fn taken_seats(&self) -> u32 {
         self.total_seats - self.available_seats
+    }
+
+    /// The time of a decision for which a clock tells `now`: no change is older than the one before it, whichever process,
+    /// with whichever clock, made that.
+    #[must_use]
+    pub fn time(&self, now: Timestamp) -> Timestamp {
+        self.changed_at.map_or(now, |changed_at| changed_at.max(now))
+    }
+
+    /// Whether it needs looking after when a clock tells `now`.
+    #[must_use]
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        self.due_at.is_some_and(|due_at| due_at <= self.time(now))
     }
 
     /// Whether somebody waits and seats are free that may be given to those who wait.

@@ -88,7 +88,7 @@ pub fn facts_needed<'a>(
         }
         may_free_seats |= matches!(command.request, Request::Cancel(_) | Request::Amend(_));
     }
-    if event.due_at.is_some_and(|due_at| due_at <= now) {
+    if event.is_due(now) {
         wanted.holds = HOLDS_AT_FIRST.min(event.hold_count as usize);
         may_free_seats |= wanted.holds > 0;
     }

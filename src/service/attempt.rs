@@ -88,8 +88,7 @@ impl Committer {
 
     /// Whether the event, as it is known, needs looking after at `now`.
     pub(super) fn is_due(&self, now: Option<Timestamp>) -> bool {
-        let due_at = self.current.as_ref().and_then(|current| current.event.due_at);
-        due_at.zip(now).is_some_and(|(due_at, now)| due_at <= now)
+        self.current.as_ref().zip(now).is_some_and(|(current, now)| current.event.is_due(now))
     }
 
     /// Whether the store failed at the last attempt.
@@ -138,7 +137,7 @@ impl Committer {
         }
     }
 
-    /// The time of the batch, which its first attempt fixes, and the event as it is known, or else loaded.
+    /// The time of the batch, and the event as it is known, or else loaded.
     async fn prepare(&mut self, batch: &mut Batch, deadline: Instant) -> Result<(Timestamp, Arc<Snapshot>), Attempt> {
         let now = match batch.now {
             Some(now) => now,

@@ -27,15 +27,16 @@ pub(super) struct Sender {
     pub(super) answer: Answering<Result<Outcome, ServiceError>>,
 }
 
-/// Commands in order of arrival. Its members, their order and its time stay the same over all attempts: only so does
-/// deciding again on an unchanged event come to the same changes, which an earlier unclear attempt may yet bring about.
+/// Commands in order of arrival. After an unclear attempt its members, their order and its time stay the same over all
+/// further attempts: only so does deciding again on an unchanged event come to the same changes, which the unclear attempt may
+/// yet bring about. After any other one it takes time anew: what is made shall not look older than what others made meanwhile.
 /// A command whose time is up is answered, and keeps its place only if an attempt may have written something for it: the
 /// others, which were refused or never tried, are told that nothing was changed, and so they must go.
 ///
 /// A batch may also have no members: then it is there to look after the event, which every decision does first.
 pub(super) struct Batch {
     members: Vec<Member>,
-    /// The store's time, fixed by the first attempt.
+    /// The store's time, as the last attempt took it.
     pub(super) now: Option<Timestamp>,
     /// Until when the event is looked after, whether or not somebody waits for an answer.
     look_after_until: Option<Instant>,
@@ -79,16 +80,24 @@ impl Batch {
             reservation_id: None,
             own: false,
         };
-        Self::of(envelopes.into_iter().map(member).collect(), None)
+        Self::of(envelopes.into_iter().map(member).collect())
     }
 
     /// A batch that only looks after the event.
     pub(super) fn to_look_after(until: Instant) -> Self {
-        Self { look_after_until: Some(until), ..Self::of(Vec::new(), None) }
+        Self { look_after_until: Some(until), ..Self::of(Vec::new()) }
     }
 
-    fn of(members: Vec<Member>, now: Option<Timestamp>) -> Self {
-        Self { members, now, look_after_until: None, attempts: 0, attempted: false, unclear: false, failure: None }
+    fn of(members: Vec<Member>) -> Self {
+        Self {
+            members,
+            now: None,
+            look_after_until: None,
+            attempts: 0,
+            attempted: false,
+            unclear: false,
+            failure: None,
+        }
     }
 
     /// Whether nobody waits for an answer any more.
@@ -101,6 +110,9 @@ impl Batch {
         self.attempts += 1;
         // An attempt that came second made nothing: its commands are as new as before, and need not be looked for.
         self.attempted |= !matches!(failure, Failure::Conflict);
+        if !self.unclear {
+            self.now = None;
+        }
         self.failure = Some(failure);
     }
 
@@ -180,7 +192,7 @@ impl Batch {
                 answers.add(sender.answer, Ok(outcome));
             }
         }
-        Self { attempted: self.attempted, ..Self::of(members.collect(), self.now) }
+        Self { attempted: self.attempted, ..Self::of(members.collect()) }
     }
 
     /// This batch, which also looks after the event.
@@ -203,8 +215,8 @@ impl Batch {
 
     /// Batches of one, in the same order, for a batch that cannot be stored as a whole.
     pub(super) fn split(self) -> impl Iterator<Item = Self> {
-        let (now, attempted) = (self.now, self.attempted);
-        let alone = move |member| Self { attempted, ..Self::of(vec![member], now) };
+        let attempted = self.attempted;
+        let alone = move |member| Self { attempted, ..Self::of(vec![member]) };
         self.members.into_iter().filter(|member| member.waiting.is_some()).map(alone)
     }
 }
@@ -227,5 +239,19 @@ mod tests {
         batch.tried(Failure::Unavailable("no answer in time".to_owned()));
         batch.tried(Failure::Conflict);
         assert!(batch.attempted, "a later miss says nothing about an earlier attempt");
+    }
+
+    #[test]
+    fn time_is_taken_anew_unless_an_attempt_may_yet_land() {
+        let mut batch = Batch::new([]);
+        for failure in [Failure::Conflict, Failure::Unavailable("no answer in time".to_owned())] {
+            batch.now = Some(Timestamp::UNIX_EPOCH);
+            batch.tried(failure);
+            assert_eq!(batch.now, None);
+        }
+        batch.now = Some(Timestamp::UNIX_EPOCH);
+        batch.unclear = true;
+        batch.tried(Failure::Conflict);
+        assert_eq!(batch.now, Some(Timestamp::UNIX_EPOCH), "decided again, it must come to the same");
     }
 }

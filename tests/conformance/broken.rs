@@ -69,6 +69,10 @@ const BREAKERS: &[(&str, &[Fault])] = &[
     ),
     ("a_decision_without_changes_takes_over_when_the_event_is_due", &[Fault::KeepsDueAt]),
     (
+        "nothing_is_made_before_what_was_made_earlier_whatever_the_clock",
+        &[Fault::ForgetsTime, Fault::PagesSkip, Fault::LosesAReservation],
+    ),
+    (
         "reservations_round_trip_in_every_status",
         &[Fault::LosesHolds, Fault::LosesExpiry, Fault::LosesPositions, Fault::ConfusesUnasked],
     ),

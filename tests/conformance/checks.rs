@@ -46,6 +46,7 @@ pub(crate) const CHECKS: &[(&str, Check)] = checks![
     committing::sums_that_are_wrong_are_refused,
     committing::events_do_not_touch_each_other,
     committing::a_decision_without_changes_takes_over_when_the_event_is_due,
+    committing::nothing_is_made_before_what_was_made_earlier_whatever_the_clock,
     reading::facts_show_a_commit_at_once,
     reading::facts_show_a_commit_to_whoever_loads,
     reading::facts_leave_out_what_does_not_exist,

@@ -111,6 +111,8 @@ pub(crate) enum Fault {
     KeepsFirstBlock,
     /// Leaves it at when the event was due before, if nothing else changed.
     KeepsDueAt,
+    /// Forgets when an event was changed.
+    ForgetsTime,
     /// Lists those who wait by their ids.
     WaitlistByUuid,
     /// Leaves the last of those who wait out.

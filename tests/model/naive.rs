@@ -23,6 +23,8 @@ pub(crate) struct Naive {
     seats: Vec<Seat>,
     entries: Vec<Entry>,
     amendments: Vec<(OperationId, Amend, String)>,
+    /// When something happened last. Whatever the clock tells, nothing happens before that.
+    last: Option<Timestamp>,
 }
 
 struct Seat {
@@ -61,12 +63,14 @@ impl Naive {
         let blocked: Vec<_> = map.map(|map| map.blocked().collect()).unwrap_or_default();
         let seats = ids.map(|id| Seat { id, blocked: blocked.contains(&id), owner: None }).collect();
         let (salt, terms) = (event.id_salt, event.summary());
-        Self { salt, terms, seats, entries: Vec::new(), amendments: Vec::new() }
+        Self { salt, terms, seats, entries: Vec::new(), amendments: Vec::new(), last: None }
     }
 
     /// What comes of `command` at `now`, in the words of [`super::describe`].
     pub(crate) fn tell(&mut self, command: &Command, now: Timestamp) -> String {
         self.look_after(now);
+        let version = self.terms.version;
+        let now = self.time(now);
         let told = match &command.request {
             Request::Reserve(reserve) => self.reserve(command, reserve, now),
             Request::Cancel(uuid) => self.cancel(command, *uuid),
@@ -75,11 +79,23 @@ impl Naive {
         };
         let told = told.unwrap_or_else(|why| refused(&why));
         self.serve(now);
+        self.happened(version, now);
         told
     }
 
+    fn time(&self, clock: Timestamp) -> Timestamp {
+        self.last.map_or(clock, |last| last.max(clock))
+    }
+
+    fn happened(&mut self, since: Version, now: Timestamp) {
+        if self.terms.version > since {
+            self.last = Some(now);
+        }
+    }
+
     /// What happens at `now` although nobody asks.
-    pub(crate) fn look_after(&mut self, now: Timestamp) {
+    pub(crate) fn look_after(&mut self, clock: Timestamp) {
+        let (version, now) = (self.terms.version, self.time(clock));
         let due = |entry: &Entry| entry.status == Status::Held && entry.expires_at.is_some_and(|at| at <= now);
         // Whoever joined first is first in the list, and of equals `min_by_key` takes the first.
         while let Some(index) = (0..self.entries.len())
@@ -89,6 +105,7 @@ impl Naive {
             self.release(index, Status::Expired);
         }
         self.serve(now);
+        self.happened(version, now);
     }
 
     /// The event as its summary shows it.

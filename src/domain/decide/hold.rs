@@ -47,7 +47,7 @@ impl Batch<'_> {
 
     /// Ends every hold whose time is over, the earliest first.
     pub(super) fn lapse_holds(&mut self) -> Result<(), Undecided> {
-        if self.event.due_at.is_none_or(|due_at| due_at > self.now) {
+        if !self.event.is_due(self.clock) {
             return Ok(());
         }
         let facts = self.facts;

@@ -75,7 +75,8 @@ pub enum Undecided {
 
 /// Decides `commands` in their order on `event`; each sees what those before it did.
 ///
-/// `facts` should hold what [`super::facts_needed`] asked for. `now` becomes the time of what is made, and holds lapse by it.
+/// `facts` should hold what [`super::facts_needed`] asked for. `now`, or the time of the event's last change if that is later,
+/// becomes the time of what is made, and holds lapse by it.
 /// The same arguments give the same decision. For each command the checks come in this order: was it done before, does
 /// its target exist, does its precondition hold, do the rules allow it.
 ///
@@ -106,6 +107,9 @@ pub fn decide<'a>(
 
 struct Batch<'a> {
     facts: &'a Facts,
+    /// What the clock tells.
+    clock: Timestamp,
+    /// The time of what is decided: never before that of the event's last change.
     now: Timestamp,
     event: Event,
     touched: HashMap<Uuid, Arc<Reservation>>,
@@ -131,7 +135,7 @@ struct Possessions {
 }
 
 impl<'a> Batch<'a> {
-    fn new(event: &Event, facts: &'a Facts, now: Timestamp) -> Self {
+    fn new(event: &Event, facts: &'a Facts, clock: Timestamp) -> Self {
         let total = |reservations: &Vec<Arc<Reservation>>| {
             let mut possessions = Possessions::default();
             for reservation in reservations.iter().filter(|reservation| reservation.status.is_active()) {
@@ -142,7 +146,8 @@ impl<'a> Batch<'a> {
         };
         Self {
             facts,
-            now,
+            clock,
+            now: event.time(clock),
             event: event.clone(),
             touched: HashMap::new(),
             changes: Vec::new(),
@@ -157,16 +162,20 @@ impl<'a> Batch<'a> {
     /// What is to be done before any command is looked at. Where the last decision left nothing over, whoever is at the head
     /// of the waitlist then is there still, and only more free seats than it found can change what becomes of it.
     fn look_after(&mut self) -> Result<(), Undecided> {
-        let is_due = self.event.due_at.is_some_and(|due_at| due_at <= self.now);
+        let is_due = self.event.is_due(self.clock);
         self.lapse_holds()?;
         if is_due || self.event.can_serve_waitlist() { self.serve_waitlist() } else { Ok(()) }
     }
 
     fn finish(mut self, outcomes: Vec<Outcome>) -> Result<Decision, Undecided> {
         if self.left_over {
-            self.event.due_at = Some(self.event.due_at.map_or(self.now, |due_at| due_at.min(self.now)));
+            // By the clock: a store asks it, and not the event, what is due.
+            self.event.due_at = Some(self.event.due_at.map_or(self.clock, |due_at| due_at.min(self.clock)));
         } else if self.event.hold_count == 0 {
             self.event.due_at = None;
+        }
+        if !self.changes.is_empty() {
+            self.event.changed_at = Some(self.now);
         }
         self.event.check()?;
         Ok(Decision { outcomes, changes: self.changes, event: self.event })

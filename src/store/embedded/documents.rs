@@ -111,6 +111,7 @@ pub(super) fn is_same_document(before: &Event, after: &Event) -> bool {
         version: _,
         id_salt,
         due_at: _,
+        changed_at: _,
         hall,
         operations,
     } = before;
@@ -144,6 +145,7 @@ pub(super) fn event(id: &EventId, bytes: &[u8], state: &State) -> Result<StoredE
         version: state.version,
         id_salt: document.id_salt,
         due_at: state.due_at,
+        changed_at: state.changed_at,
         hall: None,
         operations: document.operations.into_iter().map(|operation| operation.into_operation(id)).collect(),
     };

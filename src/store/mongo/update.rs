@@ -35,6 +35,9 @@ pub(super) fn between(before: &Event, after: &Event) -> bson::error::Result<Upda
             None => unset.append(cstr!("dueAt"), ""),
         }
     }
+    if let Some(changed_at) = after.changed_at.filter(|_| before.changed_at != after.changed_at) {
+        set.append(cstr!("changedAt"), date(changed_at));
+    }
     if before.name != after.name {
         set.append(cstr!("name"), after.name.as_str());
     }

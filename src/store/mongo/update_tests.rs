@@ -57,6 +57,7 @@ fn only_what_differs_is_written() {
     check("seats of two blocks", &["seats.0", "seats.2"], &[], &|event| take(event, &["AA1", "JJ100"]));
     check("due later", &["dueAt"], &[], &|event| event.due_at = Some(Timestamp::MAX));
     check("not due", &[], &["dueAt"], &|event| event.due_at = None);
+    check("changed", &["changedAt"], &[], &|event| event.changed_at = Some(Timestamp::MAX));
     check("name", &["name"], &[], &|event| event.name = EventName::parse("Another").expect("a name"));
     check("details", &["details"], &[], &|event| {
         event.details = Arc::new(Details { location: Location::parse("Hall 3").ok(), ..Details::default() });

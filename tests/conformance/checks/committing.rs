@@ -1,14 +1,15 @@
 //! How an event changes: at its base or not at all, and as a whole.
 
 use futures_util::future::{join, join_all};
+use jiff::SignedDuration;
 use ticketboss::{
     domain::{Decision, ReservationId, Version},
-    store::{CommitError, EventStore, FactsError},
+    store::{CommitError, EventStore, FactsError, Place, ReservationQuery, Scope},
 };
 
 use crate::show::{
-    OrFinding, Show, Verdict, cancel, ensure, ensure_eq, head, held, left_by, named, other_head, reserve, soon, steps,
-    touched, uuid_of,
+    OrFinding, Show, Verdict, cancel, ensure, ensure_eq, everything, head, held, left_by, list, named, now, other_head,
+    reserve, soon, steps, touched, uuid_of,
 };
 
 pub(super) async fn a_commit_applies_at_its_base(store: &dyn EventStore) -> Verdict {
@@ -237,5 +238,28 @@ pub(super) async fn a_decision_without_changes_takes_over_when_the_event_is_due(
     ensure_eq!((&loaded.event, loaded.head), (&decision.event, after.head), "what is loaded");
     ensure_eq!(show.event().await?, decision.event, "what is read");
     ensure_eq!(show.reservation(later.id.uuid).await?.as_ref(), Some(later), "the hold that is left");
+    Ok(())
+}
+
+pub(super) async fn nothing_is_made_before_what_was_made_earlier_whatever_the_clock(store: &dyn EventStore) -> Verdict {
+    let (show, _) = Show::open(store, 100).await?;
+    let start = now(store).await?;
+    // Whoever follows the list goes on from the last row that it was shown.
+    let mut follower = ReservationQuery { created_from: Some(start), ..everything(Scope::Event(show.id.clone())) };
+    let mut followed = Vec::new();
+    // Clocks of several processes; each knows no more than what it loads.
+    for passed in [5, 0, -3_600_000, 9, 8, 9, 0] {
+        let snapshot = show.load().await?;
+        let commands = [reserve(1), held(reserve(1), 60), reserve(1)];
+        let at = start + SignedDuration::from_millis(passed);
+        let (after, _) = show.commit_at(&snapshot, &commands, at).await?;
+        ensure_eq!(show.load().await?.event, after.event, "the event, loaded after a commit at {at}");
+        let page = list(store, &follower).await?;
+        follower.after = page.last().map(|last| Place::of(last)).or(follower.after);
+        followed.extend(page);
+    }
+    let versions: Vec<_> = followed.iter().map(|made| made.created_version.0).collect();
+    ensure_eq!(versions, (1..=21).collect::<Vec<_>>(), "what a reader found who followed the list");
+    ensure!(followed.is_sorted_by_key(|made| made.created_at), "times go back");
     Ok(())
 }

@@ -49,6 +49,7 @@ pub(super) fn event(fault: Fault, sound: &Event) -> Event {
         Fault::LosesDetails => mangled.details = Arc::default(),
         Fault::LosesQuotas => mangled.quotas = Quotas::default(),
         Fault::LosesSales => mangled.sales = Sales::Open,
+        Fault::ForgetsTime => mangled.changed_at = None,
         Fault::ForgetsEventOperations => mangled.operations.clear(),
         _ => {}
     }

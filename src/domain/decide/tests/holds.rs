@@ -107,15 +107,29 @@ fn an_expired_hold_keeps_its_original_answer_and_never_comes_back() {
 }
 
 #[test]
-fn a_clock_that_runs_backwards_ends_no_hold_early() {
+fn a_clock_that_runs_backwards_ends_no_hold_early_and_makes_nothing_look_older() {
     check(
         5,
         &[
             (50, hold("acme", 2, 5).called("a"), "made v1, held, t50, until t55", "3 free, 2 held"),
-            (10, hold("zoe", 1, 5).called("b"), "made v2, held, t10, until t15", "2 free, 3 held"),
-            (14, confirm("nobody"), "refused: unknown", "2 free, 3 held"),
-            (15, confirm("b"), EXPIRED, "3 free, 2 held"),
-            (2, confirm("a"), "done v4, confirmed, t50", "3 free"),
+            (10, hold("zoe", 1, 5).called("b"), "made v2, held, t50, until t55", "2 free, 3 held"),
+            (10, wait("zoe", 3).called("c"), "made v3, waitlisted, t50, place 1", "2 free, 3 held, 1 waiting"),
+            (15, confirm("b"), "done v4, confirmed, t50", "2 free, 2 held, 1 waiting"),
+            (2, confirm("a"), "done v5, confirmed, t50", "2 free, 1 waiting"),
+            (49, cancel("b"), "done v6, cancelled, t50", "0 free"),
+            (40, cancel("a"), "done v8, cancelled, t50", "2 free"),
+            (51, reserve("bob", 1), "made v9, confirmed, t51", "1 free"),
+        ],
+    );
+}
+
+#[test]
+fn a_refusal_does_not_hold_the_time_up() {
+    check(
+        5,
+        &[
+            (9, reserve("acme", 6), "refused: 6 seats were asked for and 5 are available", "5 free"),
+            (1, reserve("acme", 5), "made v1, confirmed, t1", "0 free"),
         ],
     );
 }

@@ -134,6 +134,22 @@ proptest! {
     }
 
     #[test]
+    fn whatever_the_clock_nothing_is_made_before_what_was_made_earlier(story in story(30)) {
+        let (mut world, batches) = begin(&story);
+        let mut last = Timestamp::MIN;
+        for (now, batch) in batches {
+            let decision = world.batch(&batch, now);
+            if !decision.changes.is_empty() {
+                prop_assert_eq!(decision.event.changed_at, Some(last.max(now)));
+                last = last.max(now);
+            }
+            let mut made: Vec<_> = world.reservations.values().map(|kept| (kept.created_version, kept.created_at)).collect();
+            made.sort_unstable();
+            prop_assert!(made.is_sorted_by_key(|(_, created_at)| *created_at), "{:?}", made);
+        }
+    }
+
+    #[test]
     fn promotions_come_in_the_order_of_the_list(story in story(30)) {
         let (mut world, batches) = begin(&story);
         let mut last_promoted = Version(0);
@@ -167,7 +183,7 @@ proptest! {
                 let after = &step.reservation;
                 prop_assert_eq!(stands.insert(after.id.uuid, after.status), step.before);
                 let is_a_way = match (step.before, after.status) {
-                    (None | Some(Status::Waitlisted), Status::Held) => after.expires_at > Some(now),
+                    (None | Some(Status::Waitlisted), Status::Held) => after.expires_at > Some(world.event.time(now)),
                     (None | Some(Status::Waitlisted), Status::Confirmed) => after.hold.is_none(),
                     (None, Status::Waitlisted) | (Some(Status::Held), Status::Confirmed) => true,
                     (Some(Status::Held | Status::Waitlisted), Status::Expired) => true,

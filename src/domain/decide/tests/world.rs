@@ -134,6 +134,7 @@ impl World {
     pub(super) fn check(&self, now: Timestamp) {
         self.check_sums();
         let event = &self.event;
+        let now = event.time(now);
         assert!(event.due_at.is_none_or(|due_at| due_at > now), "something is left over: {:?}", event.due_at);
         assert_eq!(event.due_at.is_some(), event.hold_count > 0, "the event is due when something is held");
         for hold in self.with(Status::Held) {

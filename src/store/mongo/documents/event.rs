@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// The fields of an event's own state; what else its document has is asked for by name, when it is wanted.
-const STATE: [&str; 19] = [
+const STATE: [&str; 20] = [
     "_id",
     "format",
     "name",
@@ -44,6 +44,7 @@ const STATE: [&str; 19] = [
     "head",
     "idSalt",
     "dueAt",
+    "changedAt",
     "seats",
     "operations",
 ];
@@ -104,6 +105,9 @@ pub(in super::super) struct EventDocument {
     id_salt: Binary,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     due_at: Option<bson::DateTime>,
+    /// Absent in what versions wrote that did not know it: they read documents that have it, and leave it as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    changed_at: Option<bson::DateTime>,
     /// Left out of queries once it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     seat_map: Option<SeatMapDocument>,
@@ -164,6 +168,7 @@ impl EventDocument {
             head: head.0.into(),
             id_salt: Binary { subtype: BinarySubtype::Generic, bytes: event.id_salt.0.to_vec() },
             due_at: event.due_at.map(date),
+            changed_at: event.changed_at.map(date),
             seat_map: event.hall.as_ref().map(|hall| SeatMapDocument::from(&**hall.map())),
             seats: event.hall.as_ref().map(|hall| seats_document(hall.blocks())),
             operations: event.operations.iter().map(EventOperationDocument::from).collect(),
@@ -209,6 +214,7 @@ impl EventDocument {
             version: self.version,
             id_salt: salt,
             due_at: self.due_at.map(|at| timestamp("dueAt", at)).transpose()?,
+            changed_at: self.changed_at.map(|at| timestamp("changedAt", at)).transpose()?,
             hall,
             operations: operations.collect::<Result<_, _>>()?,
             id: self.id,
