@@ -95,18 +95,24 @@ impl MongoStore {
         query: &ReservationQuery,
         deadline: Instant,
     ) -> Result<Vec<Arc<Reservation>>, StoreError> {
-        let journal = match &query.scope {
-            Scope::Event(event_id) => self.journal_entries(event_id, |_| true, Concern::Majority, deadline).await?,
+        let (version, journal) = match &query.scope {
+            Scope::Event(event_id) => self.journal_at_version(event_id, |_| true, Concern::Majority, deadline).await?,
             Scope::PartnerOfEvent(partner_id, event_id) => {
                 let is_partners = |entry: &RawDocument| {
                     entry.get_str("partnerId").is_ok_and(|partner| partner == partner_id.as_str())
                 };
-                self.journal_entries(event_id, is_partners, Concern::Majority, deadline).await?
+                self.journal_at_version(event_id, is_partners, Concern::Majority, deadline).await?
             }
-            Scope::Partner(_) => Vec::new(),
+            Scope::Partner(_) => (None, Vec::new()),
         };
         let journal = Newest::of(journal);
-        first_of(&self.deployment, query, &journal, query.limit, Concern::Majority, deadline).await
+        let mut listed = first_of(&self.deployment, query, &journal, query.limit, Concern::Majority, deadline).await?;
+        // What was committed after the journal was read comes to the collection in any order. Whoever follows the list goes
+        // on from its last row: that must not be one before which another is still to come.
+        if let Some(version) = version {
+            listed.retain(|reservation| reservation.created_version <= version);
+        }
+        Ok(listed)
     }
 
     pub(super) async fn list_events(

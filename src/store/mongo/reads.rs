@@ -15,7 +15,7 @@ use super::{
     schema::{EVENTS, RESERVATIONS},
 };
 use crate::{
-    domain::{EventId, Reservation, ReservationId, Status},
+    domain::{EventId, Reservation, ReservationId, Status, Version},
     store::{Snapshot, StoreError},
 };
 
@@ -73,10 +73,22 @@ impl MongoStore {
         concern: Concern,
         deadline: Instant,
     ) -> Result<Vec<Arc<Reservation>>, StoreError> {
+        Ok(self.journal_at_version(event_id, wanted, concern, deadline).await?.1)
+    }
+
+    /// The same, with the event's version; none if there is no such event.
+    pub(super) async fn journal_at_version(
+        &self,
+        event_id: &EventId,
+        wanted: impl Fn(&RawDocument) -> bool,
+        concern: Concern,
+        deadline: Instant,
+    ) -> Result<(Option<Version>, Vec<Arc<Reservation>>), StoreError> {
         let found = self.find_event(event_id, JournalDocument::projection(), concern, deadline).await?;
-        let Some(document) = found else { return Ok(Vec::new()) };
+        let Some(document) = found else { return Ok((None, Vec::new())) };
+        let version = document.get_i64("version").ok().map(Version);
         let journal = JournalDocument::read(document, wanted)?;
-        Ok(journal.into_values().flatten().collect())
+        Ok((version, journal.into_values().flatten().collect()))
     }
 
     /// One reservation: first the event's journal, then the collection, and the newer state of the two. Entries only

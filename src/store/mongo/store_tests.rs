@@ -90,6 +90,37 @@ async fn an_entry_whose_successor_left_the_journal_first_is_not_believed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_list_shows_nothing_before_which_something_is_still_to_come() {
+    let uri = mongod::shared::one_node().await.uri(&mongod::shared::unique_db("followed"));
+    let mut play = Play::begin(&uri, 0).await;
+    let partner = PartnerId::parse("acme").expect("a partner");
+    let seats = SeatCount::parse(1, 12).expect("a count");
+    let reserve = Reserve::any(ids::reservation(), partner.clone(), seats);
+    let command = Command { operation: ids::operation(), expected: None, request: Request::Reserve(reserve) };
+    play.commit_all(&[command]).await;
+    let first = play.known.values().next().expect("one was made");
+    // The reader has read the journal. Then two more are committed, and of these the second is settled first.
+    let mut last = Reservation::clone(first);
+    last.id.uuid = ids::reservation();
+    (last.version, last.created_version) = (Version(3), Version(3));
+    let raw = documents::ReservationDocument::raw(&last).expect("a document");
+    let mut rows = RawArrayBuf::new();
+    rows.push(raw);
+    let insert = rawdoc! { "insert": schema::RESERVATIONS, "documents": rows };
+    play.store.deployment.write(insert, soon()).await.expect("inserted");
+
+    let event_id = play.snapshot.event.id.clone();
+    for scope in [Scope::Event(event_id.clone()), Scope::PartnerOfEvent(partner.clone(), event_id)] {
+        let query =
+            ReservationQuery { scope, status: None, created_from: None, created_to: None, after: None, limit: 5 };
+        let found = play.store.reservations(&query, soon()).await.expect("listed");
+        let versions: Vec<_> = found.iter().map(|found| found.created_version.0).collect();
+        assert_eq!(versions, [1], "whoever goes on from version 3 never sees version 2");
+    }
+    play.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn facts_hold_when_what_was_counted_has_left_the_journal() {
     let uri = mongod::shared::one_node().await.uri(&mongod::shared::unique_db("counted"));
     let mut play = Play::begin(&uri, 0).await;

@@ -227,7 +227,7 @@ impl EventDocument {
 impl JournalDocument {
     /// The fields that must be asked for.
     pub(in super::super) fn projection() -> RawDocumentBuf {
-        rawdoc! { "format": 1, "journal": 1 }
+        rawdoc! { "format": 1, "version": 1, "journal": 1 }
     }
 
     /// Those entries of the journal in `document` that are `wanted`, by a look at their documents.
