@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use crate::{
-    clock::SystemClock,
+    clock::SteadyClock,
     config::{Config, EventSettings, StoreSettings},
     domain::EventId,
     http::{self, Desk, Readiness},
@@ -169,7 +169,7 @@ fn shutdown_timeout(request_timeout: Duration) -> Duration {
 }
 
 async fn open_store(settings: &StoreSettings) -> Result<Arc<dyn EventStore>, StartError> {
-    let clock = Arc::new(SystemClock);
+    let clock = Arc::new(SteadyClock::default());
     let Some(uri) = &settings.mongo_uri else {
         return Ok(Arc::new(EmbeddedStore::open(&settings.data_dir, clock)?));
     };

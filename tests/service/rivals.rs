@@ -10,8 +10,11 @@ use ticketboss::{
 use uuid::Uuid;
 
 use crate::{
-    faulty::{Fate::LandsLater, FaultyStore},
-    house::{House, LIMITS, key, reserve, soon},
+    faulty::{
+        Fate::{Conflict, LandsLater, LostUnclear},
+        FaultyStore,
+    },
+    house::{House, LIMITS, key, noon, reserve, soon},
 };
 
 /// Another process makes a hold behind the back of this process's task, and dies.
@@ -75,4 +78,34 @@ async fn a_keyed_retry_elsewhere_is_not_refused_while_the_first_may_land() {
     let landed = house.store.land(soon()).await;
     let Err(ServiceError::Rejected(why)) = again else { panic!("{again:?}: the event is full") };
     assert_eq!(landed, [false], "it was refused ({why}), and booked after that");
+}
+
+#[tokio::test]
+async fn a_batch_that_missed_takes_time_anew_and_one_that_may_yet_land_keeps_it() {
+    for (fate, made_later) in [(Conflict, true), (LostUnclear, false)] {
+        let mut house = House::open(10, LIMITS, FaultyStore::gated).await;
+        let asking = house.ask("acme", 1, Terms::default()).await;
+        assert_eq!(house.begun.recv().await, Some(1));
+        let later = noon() + SignedDuration::from_secs(9);
+        house.clock.set(later);
+        house.store.add_fate(fate);
+        house.store.let_one_pass();
+        house.store.let_one_pass();
+        let made = asking.await.expect("no panic").expect("the second attempt books").subject;
+        assert_eq!(made.created_at, if made_later { later } else { noon() }, "{fate:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_made_by_a_process_with_a_faster_clock_is_not_younger_than_what_is_made_after_it() {
+    let house = House::open(10, LIMITS, |inner| FaultyStore::new(inner, &[])).await;
+    let known = house.reserve("acme", 1, Terms::default()).await.expect("free seats").subject;
+    // The other process is an hour ahead; this one has not seen its commit.
+    house.clock.set(noon() + SignedDuration::from_hours(1));
+    let (uuid, partner) = (Uuid::from_u128(9), PartnerId::parse("zoe").expect("a partner"));
+    elsewhere(&house, Reserve::any(uuid, partner, SeatCount::parse(4, 10).expect("seats"))).await;
+    house.clock.set(noon() + SignedDuration::from_secs(1));
+    let made = house.reserve("acme", 1, Terms::default()).await.expect("free seats").subject;
+    assert_eq!(known.created_at, noon());
+    assert_eq!((made.created_version.0, made.created_at), (3, noon() + SignedDuration::from_hours(1)));
 }

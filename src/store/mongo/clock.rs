@@ -13,7 +13,10 @@ use tokio::{
 };
 
 use super::deployment::{CommandError, Deployment};
-use crate::{clock::truncate, store::StoreError};
+use crate::{
+    clock::{truncate, uptime},
+    store::StoreError,
+};
 
 /// How often the primary is asked for its time.
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
@@ -29,7 +32,8 @@ const RETRY_PAUSE: Duration = Duration::from_millis(100);
 /// 500 parts in a million (adjtimex(2)), this machine's and the primary's.
 const DRIFT: u32 = 1_000;
 
-/// The primary's clock, carried on by this machine's monotonic one: a jump of this machine's wall clock changes nothing.
+/// The primary's clock, carried on by how long this machine is up: a jump of this machine's wall clock changes nothing, and the
+/// time that it slept is not lost, so that a measurement from before that is too old.
 /// (Of a sharded cluster it is the clock of a mongos.)
 #[derive(Debug)]
 pub(super) struct PrimaryClock {
@@ -43,23 +47,24 @@ pub(super) struct PrimaryClock {
 #[derive(Debug, Clone, Copy)]
 struct Measurement {
     told: Timestamp,
-    answered: Instant,
+    /// How long this machine had been up.
+    answered: Duration,
 }
 
 impl Measurement {
     /// Reads the answer to `hello` that came at `answered`. The primary looked at its clock somewhere between question and
     /// answer; taking the latest of these moments for it makes the time known too early rather than too late, by the round
     /// trip at most.
-    fn of(hello: &Document, answered: Instant) -> Result<Self, CommandError> {
+    fn of(hello: &Document, answered: Duration) -> Result<Self, CommandError> {
         let told = hello.get_datetime("localTime").ok();
         let told = told.and_then(|at| Timestamp::from_millisecond(at.timestamp_millis()).ok());
         let told = told.ok_or_else(|| CommandError::Refused("hello tells no localTime".to_owned()))?;
         Ok(Self { told, answered })
     }
 
-    /// The primary's time at `instant` in whole milliseconds, or a little before it; `None` when the measurement is too old.
-    fn time_at(&self, instant: Instant) -> Option<Timestamp> {
-        let elapsed = instant.saturating_duration_since(self.answered);
+    /// The primary's time at `uptime` in whole milliseconds, or a little before it; `None` when the measurement is too old.
+    fn time_at(&self, uptime: Duration) -> Option<Timestamp> {
+        let elapsed = uptime.saturating_sub(self.answered);
         if elapsed > FRESH_FOR {
             return None;
         }
@@ -110,12 +115,12 @@ impl PrimaryClock {
 
     fn known(&self) -> Option<Timestamp> {
         let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        last.and_then(|last| last.time_at(Instant::now()))
+        last.and_then(|last| last.time_at(uptime()))
     }
 
     async fn measure(&self, deadline: Instant) -> Result<(), CommandError> {
         let hello = self.deployment.hello(deadline).await?;
-        let measurement = Measurement::of(&hello, Instant::now())?;
+        let measurement = Measurement::of(&hello, uptime())?;
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(measurement);
         Ok(())
     }

@@ -185,8 +185,9 @@ proptest! {
                 let is_a_way = match (step.before, after.status) {
                     (None | Some(Status::Waitlisted), Status::Held) => after.expires_at > Some(world.event.time(now)),
                     (None | Some(Status::Waitlisted), Status::Confirmed) => after.hold.is_none(),
-                    (None, Status::Waitlisted) | (Some(Status::Held), Status::Confirmed) => true,
-                    (Some(Status::Held | Status::Waitlisted), Status::Expired) => true,
+                    (None, Status::Waitlisted)
+                    | (Some(Status::Held), Status::Confirmed)
+                    | (Some(Status::Held | Status::Waitlisted), Status::Expired) => true,
                     (Some(before), Status::Cancelled) => before.is_active(),
                     _ => false,
                 };
