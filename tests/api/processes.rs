@@ -1,6 +1,9 @@
 //! Several server processes that share one event on MongoDB.
 
-use std::time::Duration;
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use futures_util::future::join_all;
 
@@ -91,6 +94,53 @@ async fn sell_with(processes: usize) {
     load.more_accepted(1_000, Duration::from_mins(1)).await;
     let history = load.finish().await;
     verify(&clients[0], &store, &history).await;
+}
+
+#[tokio::test]
+async fn whoever_follows_the_list_misses_nothing_that_two_processes_sell() {
+    let _room = heavy().await;
+    let store = Store::mongo("followed").await;
+    let (_servers, clients) = servers(2, || Launch::on(&store).set("EVENT_SEATS", "1000000")).await;
+    let load = Load::start(&clients, 32);
+    let mut reader = Reader::new(clients[1].clone());
+    let until = Instant::now() + Duration::from_secs(5);
+    while Instant::now() < until {
+        reader.follow().await;
+    }
+    let history = load.finish().await;
+    reader.follow().await;
+    let made: HashSet<_> =
+        history.entries().iter().filter_map(|entry| entry.outcome.reservation_id().map(str::to_owned)).collect();
+    let missed = made.difference(&reader.seen).count();
+    assert!(made.len() > 1_000, "only {} were made", made.len());
+    assert_eq!(missed, 0, "of {} reservations", made.len());
+}
+
+/// Reads an event's list again and again from where it was read to.
+struct Reader {
+    client: Client,
+    created_from: String,
+    seen: HashSet<String>,
+}
+
+impl Reader {
+    fn new(client: Client) -> Self {
+        Self { client, created_from: "1970-01-01T00:00:00Z".to_owned(), seen: HashSet::new() }
+    }
+
+    /// Reads to the end of the list as it is now.
+    async fn follow(&mut self) {
+        let path = format!("/events/node-meetup-2025/reservations?limit=100&createdFrom={}", self.created_from);
+        let mut page = self.client.get(&path).await.expect(200).json().clone();
+        loop {
+            for item in page["items"].as_array().expect("items") {
+                item["createdAt"].as_str().expect("a time").clone_into(&mut self.created_from);
+                self.seen.insert(item["reservationId"].as_str().expect("an id").to_owned());
+            }
+            let Some(cursor) = page["nextCursor"].as_str() else { return };
+            page = self.client.get(&format!("{path}&cursor={cursor}")).await.expect(200).json().clone();
+        }
+    }
 }
 
 #[tokio::test]

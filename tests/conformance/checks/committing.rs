@@ -246,7 +246,7 @@ pub(super) async fn nothing_is_made_before_what_was_made_earlier_whatever_the_cl
     let start = now(store).await?;
     // Whoever follows the list goes on from the last row that it was shown.
     let mut follower = ReservationQuery { created_from: Some(start), ..everything(Scope::Event(show.id.clone())) };
-    let mut followed = Vec::new();
+    let mut seen = Vec::new();
     // Clocks of several processes; each knows no more than what it loads.
     for passed in [5, 0, -3_600_000, 9, 8, 9, 0] {
         let snapshot = show.load().await?;
@@ -256,10 +256,10 @@ pub(super) async fn nothing_is_made_before_what_was_made_earlier_whatever_the_cl
         ensure_eq!(show.load().await?.event, after.event, "the event, loaded after a commit at {at}");
         let page = list(store, &follower).await?;
         follower.after = page.last().map(|last| Place::of(last)).or(follower.after);
-        followed.extend(page);
+        seen.extend(page);
     }
-    let versions: Vec<_> = followed.iter().map(|made| made.created_version.0).collect();
+    let versions: Vec<_> = seen.iter().map(|made| made.created_version.0).collect();
     ensure_eq!(versions, (1..=21).collect::<Vec<_>>(), "what a reader found who followed the list");
-    ensure!(followed.is_sorted_by_key(|made| made.created_at), "times go back");
+    ensure!(seen.is_sorted_by_key(|made| made.created_at), "times go back");
     Ok(())
 }
