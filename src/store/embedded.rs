@@ -23,7 +23,10 @@ use self::{
     view::View,
     writer::{OpenFile, Work, Write, Writer},
 };
-use super::{Base, CommitError, Creation, EventStore, FactsError, Journal, ReservationQuery, Snapshot, StoreError};
+use super::{
+    Base, CommitError, Creation, DuePage, DuePlace, EventStore, FactsError, Journal, ReservationQuery, Snapshot,
+    StoreError,
+};
 use crate::{
     clock::Clock,
     domain::{Decision, Event, EventId, EventSummary, Facts, Head, Reservation, ReservationId, Wanted},
@@ -246,8 +249,15 @@ impl EventStore for EmbeddedStore {
         if Instant::now() < deadline { Ok(listed) } else { Err(too_late()) }
     }
 
-    async fn due(&self, now: Timestamp, limit: usize, deadline: Instant) -> Result<Vec<EventId>, StoreError> {
-        self.blocking(deadline, move |view| view.due(now, limit)).await
+    async fn due(
+        &self,
+        now: Timestamp,
+        after: Option<&DuePlace>,
+        limit: usize,
+        deadline: Instant,
+    ) -> Result<DuePage, StoreError> {
+        let after = after.cloned();
+        self.blocking(deadline, move |view| view.due(now, after.as_ref(), limit)).await
     }
 
     async fn now(&self, _: Instant) -> Result<Timestamp, StoreError> {

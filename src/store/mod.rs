@@ -16,7 +16,7 @@ pub mod mongo;
 mod query;
 
 pub use journal::Journal;
-pub use query::{Place, ReservationQuery, Scope};
+pub use query::{DuePage, DuePlace, Place, ReservationQuery, Scope};
 
 /// An event as it was loaded or committed: the base that the next commit is conditioned on.
 #[derive(Debug, Clone)]
@@ -169,9 +169,15 @@ pub trait EventStore: Send + Sync + 'static {
         deadline: Instant,
     ) -> Result<Vec<Arc<Reservation>>, StoreError>;
 
-    /// Events that are due at `now`: that need looking after without being asked. The earliest first, `limit` at most. One
-    /// that became due in the last moments may be missing.
-    async fn due(&self, now: Timestamp, limit: usize, deadline: Instant) -> Result<Vec<EventId>, StoreError>;
+    /// Events that are due at `now`: that need looking after without being asked. The earliest first, those behind `after`,
+    /// `limit` at most. One that became due in the last moments may be missing.
+    async fn due(
+        &self,
+        now: Timestamp,
+        after: Option<&DuePlace>,
+        limit: usize,
+        deadline: Instant,
+    ) -> Result<DuePage, StoreError>;
 
     /// The store's time in whole milliseconds, the one that decisions use: processes that share a store agree on it. It may
     /// lag a little and is never ahead, so that no hold lapses early.

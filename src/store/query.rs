@@ -55,6 +55,24 @@ impl Place {
     }
 }
 
+/// Events that are due, a page of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DuePage {
+    /// The earliest first. What is no event of this program is left out.
+    pub event_ids: Vec<EventId>,
+    /// Where the next page begins; `None` when this is the last one.
+    pub next: Option<DuePlace>,
+}
+
+/// A place among the events that are due: behind the event `id`, which is due `at`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DuePlace {
+    /// When it is due.
+    pub at: Timestamp,
+    /// Its id as the store has it.
+    pub id: String,
+}
+
 impl ReservationQuery {
     /// Whether `reservation` belongs into the answer, whatever the limit.
     #[must_use]

@@ -118,7 +118,15 @@ const BREAKERS: &[(&str, &[Fault])] = &[
     ),
     (
         "due_events_are_named_until_they_were_looked_after",
-        &[Fault::DueNever, Fault::DueEarly, Fault::DueBackwards, Fault::DueEndlessly, Fault::DueForEver],
+        &[
+            Fault::DueNever,
+            Fault::DueEarly,
+            Fault::DueBackwards,
+            Fault::DueEndlessly,
+            Fault::DuePagesRepeat,
+            Fault::DuePagesEnd,
+            Fault::DueForEver,
+        ],
     ),
 ];
 

@@ -175,6 +175,10 @@ pub(crate) enum Fault {
     DueBackwards,
     /// Tells of all that are due.
     DueEndlessly,
+    /// Begins every page of those that are due with the first.
+    DuePagesRepeat,
+    /// Says of the first page of those that are due that it is the last.
+    DuePagesEnd,
     /// Tells of events that are no longer due.
     DueForEver,
 }

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use ticketboss::{
     domain::{Change, Decision, Event, EventId, EventSummary, Facts, Head, Reservation, ReservationId, Wanted},
     store::{
-        Base, CommitError, Creation, EventStore, FactsError, ReservationQuery, Snapshot, StoreError,
+        Base, CommitError, Creation, DuePage, DuePlace, EventStore, FactsError, ReservationQuery, Snapshot, StoreError,
         embedded::EmbeddedStore,
     },
 };
@@ -213,8 +213,14 @@ impl EventStore for FaultyStore {
         self.inner.reservations(query, deadline).await
     }
 
-    async fn due(&self, now: Timestamp, limit: usize, deadline: Instant) -> Result<Vec<EventId>, StoreError> {
-        let due = self.inner.due(now, limit, deadline).await;
+    async fn due(
+        &self,
+        now: Timestamp,
+        after: Option<&DuePlace>,
+        limit: usize,
+        deadline: Instant,
+    ) -> Result<DuePage, StoreError> {
+        let due = self.inner.due(now, after, limit, deadline).await;
         self.looks.send_modify(|looks| *looks += 1);
         due
     }

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use crate::{
     faulty::{
-        Fate::{AppliedUnclear, Conflict, LandsLater, LostUnclear},
+        Fate::{AppliedUnclear, Conflict, LandsLater, LostUnclear, RefusesPoison},
         FaultyStore,
     },
     house::{House, LIMITS, Reserved, key, soon},
@@ -53,6 +53,33 @@ async fn seats_of_a_lapsed_hold_go_to_the_head_of_the_waitlist() {
     assert_eq!(house.status(&third).await, Status::Waitlisted);
     let standing = house.office.reservation(&third.subject.id).await.expect("it is there");
     assert_eq!(standing.waitlist_position, Some(1));
+}
+
+#[tokio::test]
+async fn events_that_cannot_be_looked_after_do_not_hide_the_others() {
+    /// More than one look finds.
+    const POISONED: u32 = 300;
+
+    let limits = Limits { inbox_max: 1_000, ..LIMITS };
+    let house = House::open(10, limits, |inner| FaultyStore::new(inner, &[])).await;
+    let holds = (0..POISONED).map(async |number| {
+        let id = EventId::parse(&format!("poisoned-{number}")).expect("an id");
+        let name = EventName::parse("A show").expect("a name");
+        house.office.open_event(&id, &name, 10).await.expect("a new event");
+        let request = SeatRequest {
+            partner_id: PartnerId::parse("poison").expect("a partner"),
+            seats: SeatCount::parse(1, 10).expect("a count"),
+            seat_ids: Arc::default(),
+            waitlist: false,
+            hold: Some(HoldSeconds::parse(5, 900).expect("a hold")),
+        };
+        house.office.reserve(&id, request, Terms::default()).await.expect("free seats");
+    });
+    join_all(holds).await;
+    house.hold("acme", 4, 10).await;
+    house.store.add_fate(RefusesPoison);
+    house.pass(10);
+    house.within_promised("the seats come free", async || house.free().await == 10).await;
 }
 
 #[tokio::test]

@@ -6,7 +6,9 @@ use tokio::time::Instant;
 
 use crate::{
     domain::{Decision, Event, EventId, EventSummary, Facts, Head, Reservation, ReservationId, Wanted},
-    store::{Base, CommitError, Creation, EventStore, FactsError, ReservationQuery, Snapshot, StoreError},
+    store::{
+        Base, CommitError, Creation, DuePage, DuePlace, EventStore, FactsError, ReservationQuery, Snapshot, StoreError,
+    },
 };
 
 /// A store that nobody can reach.
@@ -48,7 +50,7 @@ impl EventStore for Away {
     async fn reservations(&self, _: &ReservationQuery, _: Instant) -> Result<Vec<Arc<Reservation>>, StoreError> {
         away()
     }
-    async fn due(&self, _: Timestamp, _: usize, _: Instant) -> Result<Vec<EventId>, StoreError> {
+    async fn due(&self, _: Timestamp, _: Option<&DuePlace>, _: usize, _: Instant) -> Result<DuePage, StoreError> {
         away()
     }
     async fn now(&self, _: Instant) -> Result<Timestamp, StoreError> {

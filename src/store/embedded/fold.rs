@@ -194,10 +194,10 @@ fn write_event(transaction: &WriteTransaction, before: Option<State>, rows: &Row
     if before != now {
         let mut table = transaction.open_table(DUE)?;
         if let Some(before) = before {
-            table.remove(keys::due(before, id).bytes())?;
+            table.remove(keys::due(before, id.as_str()).bytes())?;
         }
         if let Some(now) = now {
-            table.insert(keys::due(now, id).bytes(), ())?;
+            table.insert(keys::due(now, id.as_str()).bytes(), ())?;
         }
     }
     Ok(())

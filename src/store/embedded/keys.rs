@@ -5,7 +5,10 @@ use std::ops::Range;
 
 use jiff::Timestamp;
 
-use crate::domain::{EventId, ReservationId, Status, Version};
+use crate::{
+    domain::{EventId, ReservationId, Status, Version},
+    store::DuePlace,
+};
 
 /// A key, or the beginning that several keys share.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -94,8 +97,8 @@ impl Key {
 }
 
 /// A place among the events that are due: the earliest first.
-pub(super) fn due(at: Timestamp, event_id: &EventId) -> Key {
-    due_from(at.as_millisecond()).then(event_id.as_str().as_bytes())
+pub(super) fn due(at: Timestamp, event_id: &str) -> Key {
+    due_from(at.as_millisecond()).then(event_id.as_bytes())
 }
 
 /// What comes after all events that are due at a moment or earlier.
@@ -107,9 +110,11 @@ fn due_from(milliseconds: i64) -> Key {
     Key(Vec::with_capacity(Key::USUAL_BYTES)).then(&ordered(milliseconds))
 }
 
-/// The event in the [`due`] key.
-pub(super) fn due_event(key: &[u8]) -> Option<EventId> {
-    EventId::parse(str::from_utf8(key.get(8..)?).ok()?).ok()
+/// What the [`due`] key says.
+pub(super) fn due_place(key: &[u8]) -> Option<DuePlace> {
+    let (at, id) = key.split_first_chunk()?;
+    let milliseconds = (u64::from_be_bytes(*at) ^ 1 << 63).cast_signed();
+    Some(DuePlace { at: Timestamp::from_millisecond(milliseconds).ok()?, id: String::from_utf8_lossy(id).into_owned() })
 }
 
 /// What a [`place`] takes.
@@ -214,7 +219,9 @@ mod tests {
 
     #[test]
     fn a_due_event_is_read_back() {
-        let event = event("show-2");
-        assert_eq!(due_event(due(Timestamp::UNIX_EPOCH, &event).bytes()), Some(event));
+        for milliseconds in [-1, 0, 1_763_700_000_123] {
+            let at = Timestamp::from_millisecond(milliseconds).expect("a time");
+            assert_eq!(due_place(due(at, "show-2").bytes()), Some(DuePlace { at, id: "show-2".to_owned() }));
+        }
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     domain::{
         Event, EventId, EventSummary, Facts, Hall, PartnerId, Reservation, ReservationId, SeatMap, Version, Wanted,
     },
-    store::{Base, StoreError},
+    store::{Base, DuePage, DuePlace, StoreError},
 };
 
 mod lists;
@@ -192,11 +192,25 @@ impl View {
     }
 
     /// Events that are due at `now` in whole milliseconds.
-    pub(super) fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<EventId>, StoreError> {
-        let end = keys::due_until(now);
-        let rows = self.due.range(..end.bytes()).map_err(broken)?;
-        let read = |key: &[u8]| keys::due_event(key).ok_or_else(|| unreadable(&"an event that is due", &"bad key"));
-        rows.take(limit).map(|row| read(row.map_err(broken)?.0.value())).collect()
+    pub(super) fn due(&self, now: Timestamp, after: Option<&DuePlace>, limit: usize) -> Result<DuePage, StoreError> {
+        let mut page = DuePage::default();
+        let (start, end) = (after.map(|after| keys::due(after.at, &after.id).next()), keys::due_until(now));
+        let start = start.as_ref().map_or(&[][..], Key::bytes);
+        if start >= end.bytes() || limit == 0 {
+            return Ok(page);
+        }
+        let mut count = 0;
+        for row in self.due.range(start..end.bytes()).map_err(broken)? {
+            // One that cannot be read must not hide the others.
+            let Some(place) = keys::due_place(row.map_err(broken)?.0.value()) else { continue };
+            page.event_ids.extend(EventId::parse(&place.id));
+            count += 1;
+            if count == limit {
+                page.next = Some(place);
+                break;
+            }
+        }
+        Ok(page)
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     domain::{EventId, EventSummary, Reservation},
-    store::{ReservationQuery, Scope, StoreError},
+    store::{DuePage, DuePlace, ReservationQuery, Scope, StoreError},
 };
 
 /// Rows that one query asks for at most. When the journal may hide more than these, further queries follow; in tests they
@@ -131,17 +131,23 @@ impl MongoStore {
     pub(super) async fn due_events(
         &self,
         now: Timestamp,
+        after: Option<&DuePlace>,
         limit: usize,
         deadline: Instant,
-    ) -> Result<Vec<EventId>, StoreError> {
+    ) -> Result<DuePage, StoreError> {
         if limit == 0 {
-            return Ok(Vec::new());
+            return Ok(DuePage::default());
         }
-        let found = self.deployment.read(queries::due(now, limit), Concern::Majority, deadline).await?;
-        let id = |event: &bson::Document| {
-            let id = EventId::parse(event.get_str("_id").unwrap_or_default());
-            id.map_err(|why| StoreError::Unreadable(format!("events: _id {why}")))
+        let found = self.deployment.read(queries::due(now, after, limit), Concern::Majority, deadline).await?;
+        let id = |event: &bson::Document| event.get_str("_id").unwrap_or_default().to_owned();
+        let place = |event: &bson::Document| {
+            let at = event.get_datetime("dueAt").ok().map(|at| at.timestamp_millis());
+            Some(DuePlace { at: Timestamp::from_millisecond(at?).ok()?, id: id(event) })
         };
-        found.iter().map(id).collect()
+        Ok(DuePage {
+            // One that cannot be read must not hide the others.
+            event_ids: found.iter().filter_map(|event| EventId::parse(&id(event)).ok()).collect(),
+            next: found.last().filter(|_| found.len() == limit).and_then(place),
+        })
     }
 }

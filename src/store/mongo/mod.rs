@@ -26,7 +26,9 @@ use self::{
     seat_maps::SeatMaps,
     settler::Settler,
 };
-use super::{Base, CommitError, Creation, EventStore, FactsError, ReservationQuery, Snapshot, StoreError};
+use super::{
+    Base, CommitError, Creation, DuePage, DuePlace, EventStore, FactsError, ReservationQuery, Snapshot, StoreError,
+};
 use crate::{
     domain::{Decision, Event, EventId, EventSummary, Facts, Head, Reservation, ReservationId, Version, Wanted},
     ids,
@@ -194,8 +196,14 @@ impl EventStore for MongoStore {
         self.list_reservations(query, deadline).await
     }
 
-    async fn due(&self, now: Timestamp, limit: usize, deadline: Instant) -> Result<Vec<EventId>, StoreError> {
-        self.due_events(now, limit, deadline).await
+    async fn due(
+        &self,
+        now: Timestamp,
+        after: Option<&DuePlace>,
+        limit: usize,
+        deadline: Instant,
+    ) -> Result<DuePage, StoreError> {
+        self.due_events(now, after, limit, deadline).await
     }
 
     async fn now(&self, deadline: Instant) -> Result<Timestamp, StoreError> {

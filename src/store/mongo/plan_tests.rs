@@ -54,7 +54,8 @@ async fn every_query_is_served_by_its_index() {
         ("more of the waitlist", Waitlist(show).page(Some(&waiting), LIMIT), WAITLIST),
         ("the holds", Holds(show).page(None, LIMIT), HOLDS),
         ("more of the holds", Holds(show).page(Some(&held), LIMIT), HOLDS),
-        ("due events", due(at(2), LIMIT), DUE),
+        ("due events", due(at(2), None, LIMIT), DUE),
+        ("due events after a place", due(at(2), Some(&DuePlace { at: at(1), id: "show".to_owned() }), LIMIT), DUE),
     ] {
         front(what, &explain(&deployment, query).await, index);
     }

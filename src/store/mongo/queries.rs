@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     domain::{EventId, PartnerId, Reservation, ReservationId, Status, Version},
-    store::{Place, ReservationQuery, Scope, Snapshot},
+    store::{DuePlace, Place, ReservationQuery, Scope, Snapshot},
 };
 
 /// Rows that are sent at once; more come in further batches.
@@ -257,11 +257,20 @@ pub(super) fn waiting_before(event_id: &EventId, before: Version, others: &[Vers
     rawdoc! { "aggregate": RESERVATIONS, "pipeline": pipeline, "cursor": {}, "hint": WAITLIST }
 }
 
-/// The query for the first `limit` events that are due at `now`.
-pub(super) fn due(now: Timestamp, limit: usize) -> RawDocumentBuf {
-    let filter = rawdoc! { "dueAt": { "$lte": date(now) } };
+/// The query for the first `limit` events that are due at `now`, or for those after a place among them. The index alone tells
+/// them.
+pub(super) fn due(now: Timestamp, after: Option<&DuePlace>, limit: usize) -> RawDocumentBuf {
+    let filter = match after {
+        None => rawdoc! { "dueAt": { "$lte": date(now) } },
+        Some(DuePlace { at, id }) => {
+            let mut or = RawArrayBuf::new();
+            or.push(rawdoc! { "dueAt": { "$gt": date(*at) } });
+            or.push(rawdoc! { "_id": { "$gt": id.as_str() } });
+            rawdoc! { "dueAt": { "$gte": date(*at), "$lte": date(now) }, "$or": or }
+        }
+    };
     let mut query = sorted(EVENTS, filter, rawdoc! { "dueAt": 1, "_id": 1 }, Some(DUE), limit);
-    query.append(cstr!("projection"), rawdoc! { "_id": 1 });
+    query.append(cstr!("projection"), rawdoc! { "_id": 1, "dueAt": 1 });
     query
 }
 

@@ -197,7 +197,7 @@ pub(super) async fn due_events_are_named_until_they_were_looked_after(store: &dy
     let place = |id: &EventId| [1, 2, 0].into_iter().position(|place| shows[place].0.id == *id);
     let due = async |milliseconds: i64| -> Verdict<Vec<usize>> {
         let now = start + SignedDuration::from_millis(milliseconds);
-        let due = store.due(now, MANY, soon()).await.or_finding("due")?;
+        let due = store.due(now, None, MANY, soon()).await.or_finding("due")?.event_ids;
         ensure!(!due.contains(&idle.id), "an event is due that has no holds");
         Ok(due.iter().filter_map(place).collect())
     };
@@ -208,7 +208,18 @@ pub(super) async fn due_events_are_named_until_they_were_looked_after(store: &dy
         soon_is(&what, expected, async || due(milliseconds).await).await?;
     }
     let later = start + SignedDuration::from_secs(30);
-    ensure_eq!(store.due(later, 2, soon()).await.or_finding("due")?.len(), 2, "two events that are due");
+    let two = store.due(later, None, 2, soon()).await.or_finding("due")?;
+    ensure_eq!(two.event_ids.len(), 2, "two events that are due");
+    let (mut paged, mut after) = (Vec::new(), None);
+    for _ in 0..MANY {
+        let page = store.due(later, after.as_ref(), 1, soon()).await.or_finding("due")?;
+        paged.extend(page.event_ids.iter().filter_map(place));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    ensure_eq!(paged, [0, 1, 2], "events that are due, page by page");
 
     // The first hold lapses and the other one is left; then the other one is cancelled.
     let (show, snapshot) = &shows[1];

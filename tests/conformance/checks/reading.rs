@@ -145,7 +145,7 @@ pub(super) async fn a_passed_deadline_is_an_error_at_once(store: &dyn EventStore
     fails("waitlist_position", store.waitlist_position(&steps(&decision)[0], passed)).await?;
     fails("events", store.events(None, 1, passed)).await?;
     fails("reservations", store.reservations(&everything(Scope::Event(show.id.clone())), passed)).await?;
-    fails("due", store.due(now(store).await?, 1, passed)).await?;
+    fails("due", store.due(now(store).await?, None, 1, passed)).await?;
     fails("ready", store.ready(passed)).await?;
     let why = fails("commit", store.commit(&before, &decision, head(), passed)).await?;
     match why {

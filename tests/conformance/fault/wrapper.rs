@@ -11,7 +11,8 @@ use ticketboss::{
     domain::{Change, Decision, Event, EventId, EventSummary, Facts, Head, Reservation, ReservationId, Status, Wanted},
     ids,
     store::{
-        Base, CommitError, Creation, EventStore, FactsError, Journal, ReservationQuery, Scope, Snapshot, StoreError,
+        Base, CommitError, Creation, DuePage, DuePlace, EventStore, FactsError, Journal, ReservationQuery, Scope,
+        Snapshot, StoreError,
     },
 };
 use tokio::time::Instant;
@@ -301,22 +302,31 @@ impl EventStore for Broken {
         Ok(listed)
     }
 
-    async fn due(&self, now: Timestamp, limit: usize, deadline: Instant) -> Result<Vec<EventId>, StoreError> {
+    async fn due(
+        &self,
+        now: Timestamp,
+        after: Option<&DuePlace>,
+        limit: usize,
+        deadline: Instant,
+    ) -> Result<DuePage, StoreError> {
         let asked = if self.is(Fault::DueEndlessly) { 10_000 } else { limit };
         let now = if self.is(Fault::DueEarly) { now + SignedDuration::from_secs(5) } else { now };
-        let mut due = self.inner.due(now, asked, self.deadline(deadline)).await?;
+        let after = if self.is(Fault::DuePagesRepeat) { None } else { after };
+        let mut page = self.inner.due(now, after, asked, self.deadline(deadline)).await?;
+        let due = &mut page.event_ids;
         match self.fault {
             Fault::DueNever => due.clear(),
+            Fault::DuePagesEnd => page.next = None,
             Fault::DueBackwards => due.reverse(),
             Fault::DueForEver => {
                 let mut memory = self.memory();
                 let gone: Vec<_> = memory.due.iter().filter(|before| !due.contains(before)).cloned().collect();
                 due.extend(gone);
-                memory.due.clone_from(&due);
+                memory.due.clone_from(due);
             }
             _ => {}
         }
-        Ok(due)
+        Ok(page)
     }
 
     async fn now(&self, deadline: Instant) -> Result<Timestamp, StoreError> {

@@ -116,7 +116,7 @@ pub(super) fn check_indexes(disk: &Disk) -> Vec<Reservation> {
         let state = State::read(&id, state.value()).expect("a state");
         let event = documents::event(&id, document.value(), &state).expect("a document").event;
         assert_eq!(event.quotas.limit_partners(), state.limits_partners);
-        due.extend(event.due_at.map(|due_at| keys::due(due_at, &id).bytes().to_vec()));
+        due.extend(event.due_at.map(|due_at| keys::due(due_at, id.as_str()).bytes().to_vec()));
         if event.quotas.limit_partners() {
             limited.insert(id);
         }
