@@ -34,8 +34,9 @@ pub(super) enum Attempt {
     Failed(Failure),
     /// The changes decided on this snapshot may have been written.
     Unclear(Arc<Snapshot>, Vec<Outcome>, String),
-    /// The batch as a whole cannot be decided or stored; without one of its commands it may.
-    Refused(String),
+    /// The batch as a whole cannot be decided or stored; without one of its commands it may. With what was decided, on which
+    /// base, if it came to that.
+    Refused(String, Option<(Base, Vec<Outcome>)>),
     /// No attempt can help.
     Hopeless(ServiceError),
 }
@@ -187,7 +188,30 @@ impl Committer {
                 }
                 Attempt::Unclear(snapshot, decision.outcomes, why)
             }
-            Err(CommitError::Refused(why)) => Attempt::Refused(why),
+            Err(CommitError::Refused(why)) => Attempt::Refused(why, Some((base, decision.outcomes))),
+            Err(CommitError::Store(error)) => failed(error),
+        }
+    }
+
+    /// Gives the event a new head by a commit without changes. No attempt that was decided before can land after that: each has
+    /// landed by then, which the event shows, or never will.
+    pub(super) async fn fence(&mut self, deadline: Instant) -> Attempt {
+        let snapshot = match self.snapshot(deadline).await {
+            Ok(snapshot) => snapshot,
+            Err(attempt) => return attempt,
+        };
+        let (base, event) = (snapshot.base(), snapshot.event.clone());
+        let nothing = Decision { outcomes: Vec::new(), changes: Vec::new(), event };
+        self.current = None;
+        match self.store.commit(&snapshot, &nothing, ids::head(), deadline).await {
+            Ok(committed) => {
+                self.current = Some(Arc::new(committed));
+                Attempt::Committed(base, Vec::new())
+            }
+            Err(CommitError::Conflict) => Attempt::Failed(Failure::Conflict),
+            // If it lands late, it does no more than what is wanted here.
+            Err(CommitError::Unclear(why)) => Attempt::Failed(Failure::Unavailable(why)),
+            Err(CommitError::Refused(why)) => Attempt::Refused(why, None),
             Err(CommitError::Store(error)) => failed(error),
         }
     }
@@ -244,10 +268,10 @@ async fn decide_on(
         match decide(&snapshot.event, &facts, batch.commands(), now) {
             Ok(decision) => return Ok(decision),
             Err(Undecided::Missing(missing)) => wanted.extend(missing),
-            Err(Undecided::Broken(broken)) => return Err(Attempt::Refused(broken.to_string())),
+            Err(Undecided::Broken(broken)) => return Err(Attempt::Refused(broken.to_string(), None)),
         }
     }
-    Err(Attempt::Refused(format!("facts are still missing after {FACTS_ROUNDS_MAX} questions")))
+    Err(Attempt::Refused(format!("facts are still missing after {FACTS_ROUNDS_MAX} questions"), None))
 }
 
 /// Logs what the service did by itself: nobody is told of it in an answer.
@@ -271,7 +295,7 @@ fn log_unasked(decision: &Decision) {
 fn failed(error: StoreError) -> Attempt {
     match error {
         // One command may have led to what cannot be read; the others shall not suffer for it.
-        StoreError::Unreadable(why) => Attempt::Refused(why),
+        StoreError::Unreadable(why) => Attempt::Refused(why, None),
         other => Attempt::Failed(Failure::Unavailable(other.into_why())),
     }
 }

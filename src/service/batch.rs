@@ -172,6 +172,26 @@ impl Batch {
         }
     }
 
+    /// Notes that no earlier attempt can land any more: each has landed, which the event shows, or never will. So the batch
+    /// may be taken apart.
+    pub(super) fn fenced(&mut self) {
+        self.unclear = false;
+        self.attempted = true;
+        self.now = None;
+    }
+
+    /// Notes that no attempt has written what these outcomes, which are proven, show as not done; and none can land any more.
+    pub(super) fn mark_not_done(&mut self, outcomes: &[Outcome]) {
+        for (member, outcome) in self.members.iter_mut().zip(outcomes) {
+            member.possible &= matches!(outcome, Outcome::Replayed(_));
+        }
+    }
+
+    /// Whether some command's effect may have been written without our knowing.
+    pub(super) fn may_be_done(&self) -> bool {
+        self.members.iter().any(|member| member.possible)
+    }
+
     /// Whether somebody who may have asked elsewhere before, under the same key, is refused by `outcomes`. What was asked
     /// there may yet land while the event stands where it is. (A key that is in use is so for good.)
     pub(super) fn refuses_a_key(&self, outcomes: &[Outcome]) -> bool {
@@ -213,11 +233,14 @@ impl Batch {
         }
     }
 
-    /// Batches of one, in the same order, for a batch that cannot be stored as a whole.
+    /// Two batches, in the same order, for one that cannot be stored as a whole: halving again and again finds the command that
+    /// is to blame in few attempts, however many suffer with it.
     pub(super) fn split(self) -> impl Iterator<Item = Self> {
         let attempted = self.attempted;
-        let alone = move |member| Self { attempted, ..Self::of(vec![member]) };
-        self.members.into_iter().filter(|member| member.waiting.is_some()).map(alone)
+        let mut first: Vec<_> = self.members.into_iter().filter(|member| member.waiting.is_some()).collect();
+        let second = first.split_off(first.len() / 2);
+        let half = move |members| Self { attempted, ..Self::of(members) };
+        [first, second].into_iter().filter(|members| !members.is_empty()).map(half)
     }
 }
 

@@ -140,16 +140,37 @@ impl EventTask {
                     batch.mark_unclear(&snapshot.event, &outcomes);
                     Failure::Unavailable(why)
                 }
-                Attempt::Refused(why) if batch.len() > 1 && !batch.unclear => {
+                // While an earlier attempt may yet land, the batch must stay together, and nobody can be told anything. So
+                // first that is ruled out.
+                Attempt::Refused(why, _) if batch.unclear => match self.fence(deadline).await {
+                    Attempt::Committed(..) => {
+                        batch.fenced();
+                        continue;
+                    }
+                    Attempt::Failed(failure) => failure,
+                    Attempt::Hopeless(error) => return batch.fail(&error),
+                    _ => return batch.fail(&ServiceError::Internal(why)),
+                },
+                Attempt::Refused(why, _) if batch.len() > 1 => {
                     log::error!(event_id:% = self.committer.event_id(), batch_size = batch.len();
-                        "the store refuses a batch, trying its commands singly: {why}");
+                        "the store refuses a batch, trying its halves: {why}");
                     return self.proofs.give_back(batch.split());
                 }
-                Attempt::Refused(why) => {
+                Attempt::Refused(why, decided) => {
                     if batch.is_deserted() {
                         log::error!(event_id:% = self.committer.event_id(); "the event cannot be looked after: {why}");
                     }
-                    return batch.fail(&ServiceError::Internal(why));
+                    // Who asked before without learning what came of it is told that nothing did only if that is proven.
+                    match decided.filter(|_| batch.may_be_done()) {
+                        None => return batch.fail(&ServiceError::Internal(why)),
+                        Some((base, outcomes)) => match self.prove(base, deadline).await {
+                            Ok(()) => {
+                                batch.mark_not_done(&outcomes);
+                                return batch.fail(&ServiceError::Internal(why));
+                            }
+                            Err(failure) => failure,
+                        },
+                    }
                 }
                 Attempt::Hopeless(error) => return batch.fail(&error),
             };
@@ -179,6 +200,17 @@ impl EventTask {
         }
         self.went_on(moved);
         attempt
+    }
+
+    /// Rules out that an earlier attempt lands.
+    async fn fence(&mut self, deadline: Instant) -> Attempt {
+        let Self { committer, proofs, .. } = self;
+        let (fenced, moved) = tending(proofs, committer.fence(deadline)).await;
+        if let Attempt::Committed(base, _) = &fenced {
+            proofs.base_was_current(*base);
+        }
+        self.went_on(moved);
+        fenced
     }
 
     /// Waits for the proof of a batch that must stay together.

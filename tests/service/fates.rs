@@ -203,7 +203,7 @@ async fn one_poisonous_command_fails_alone() {
         house.ask("poison", 1, Terms::default()).await,
         house.ask("b", 1, Terms::default()).await,
     ];
-    for _ in 0..5 {
+    for _ in 0..6 {
         house.store.let_one_pass();
     }
     first.await.expect("no panic").expect("booked");
@@ -212,6 +212,59 @@ async fn one_poisonous_command_fails_alone() {
     assert!(matches!(poison, Err(ServiceError::Internal(_))), "{poison:?}");
     a.and(b).expect("the others are booked");
     assert_eq!(house.free().await, 7);
+}
+
+#[tokio::test]
+async fn one_poisonous_command_fails_alone_also_when_an_attempt_before_may_yet_land() {
+    for fate in [LandsLater, LostUnclear] {
+        let mut house = House::open(10, LIMITS, FaultyStore::gated).await;
+        let first = house.ask("first", 1, Terms::default()).await;
+        assert_eq!(house.begun.recv().await, Some(1));
+        let others = [
+            house.ask("a", 1, Terms::default()).await,
+            house.ask("poison", 1, Terms::default()).await,
+            house.ask("b", 1, key("k")).await,
+            house.ask("many", 10, Terms::default()).await,
+            house.ask("c", 1, Terms::default()).await,
+        ];
+        for fate in [Untouched, fate, RefusesPoison] {
+            house.store.add_fate(fate);
+        }
+        for _ in 0..20 {
+            house.store.let_one_pass();
+        }
+        first.await.expect("no panic").expect("booked");
+        let [a, poison, b, many, c] = others.map(|asked| async { asked.await.expect("no panic") });
+        let (a, poison, b, many, c) = tokio::join!(a, poison, b, many, c);
+        assert!(matches!(poison, Err(ServiceError::Internal(_))), "{poison:?}");
+        for booked in [a, b, c] {
+            assert!(!booked.expect("the others are booked").replayed);
+        }
+        let why = many.expect_err("there are not as many");
+        assert!(
+            matches!(why, ServiceError::Rejected(Rejection::InsufficientSeats { requested: 10, .. })),
+            "{why:?}: what was asked for without an effect is told so"
+        );
+        assert!(!house.store.land(soon()).await.contains(&true), "what was told not to be done is not done later");
+        assert_eq!(house.free().await, 6);
+    }
+}
+
+#[tokio::test]
+async fn a_poisonous_command_whose_attempt_was_applied_unseen_is_not_told_that_it_failed() {
+    let mut house = House::open(10, LIMITS, FaultyStore::gated).await;
+    let first = house.ask("first", 1, Terms::default()).await;
+    assert_eq!(house.begun.recv().await, Some(1));
+    let poison = house.ask("poison", 1, Terms::default()).await;
+    for fate in [Untouched, AppliedUnclear, RefusesPoison] {
+        house.store.add_fate(fate);
+    }
+    for _ in 0..20 {
+        house.store.let_one_pass();
+    }
+    first.await.expect("no panic").expect("booked");
+    assert!(!poison.await.expect("no panic").expect("it is found").replayed);
+    assert_eq!(house.free().await, 8);
 }
 
 #[tokio::test]
