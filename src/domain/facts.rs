@@ -14,7 +14,7 @@ use super::{CHANGES_MAX, Command, Event, PartnerId, Request, Reservation};
 const WAITLIST_MARGIN: usize = 8;
 
 /// Rows of the holds that are asked for first when one of them is due.
-const HOLDS_AT_FIRST: usize = 64;
+pub const HOLDS_AT_FIRST: usize = 64;
 
 /// Facts about an event's reservations, as they stand at the event's version.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -70,7 +70,20 @@ pub fn facts_needed<'a>(
     now: Timestamp,
     attempted: bool,
 ) -> Wanted {
+    facts_needed_within(event, commands, now, attempted, HOLDS_AT_FIRST)
+}
+
+/// The same for a decision that is likely to lapse `holds` holds without being asked.
+#[must_use]
+pub fn facts_needed_within<'a>(
+    event: &Event,
+    commands: impl IntoIterator<Item = &'a Command>,
+    now: Timestamp,
+    attempted: bool,
+    holds: usize,
+) -> Wanted {
     let mut wanted = Wanted::default();
+    let mut seats = 0_u32;
     let mut may_free_seats = false;
     let mut may_limit_partners = event.quotas.limit_partners();
     let mut partners = HashSet::new();
@@ -78,6 +91,9 @@ pub fn facts_needed<'a>(
         let is_new = matches!(command.request, Request::Reserve(_)) && command.key().is_none();
         if attempted || !is_new {
             wanted.reservations.extend(command.reservation_uuid(&event.id_salt));
+        }
+        if let Request::Reserve(reserve) = &command.request {
+            seats = seats.saturating_add(reserve.seats.get());
         }
         match &command.request {
             Request::Reserve(reserve) if may_limit_partners && partners.insert(&reserve.partner_id) => {
@@ -89,7 +105,9 @@ pub fn facts_needed<'a>(
         may_free_seats |= matches!(command.request, Request::Cancel(_) | Request::Amend(_));
     }
     if event.is_due(now) {
-        wanted.holds = HOLDS_AT_FIRST.min(event.hold_count as usize);
+        // Whoever wants more seats than are free may have those of holds that are over.
+        let short = if event.waitlist_count > 0 { 0 } else { seats.saturating_sub(event.available_seats) };
+        wanted.holds = holds.saturating_add((short as usize).min(CHANGES_MAX)).min(event.hold_count as usize);
         may_free_seats |= wanted.holds > 0;
     }
     if event.waitlist_count > 0 && (may_free_seats || event.can_serve_waitlist()) {

@@ -20,10 +20,10 @@ pub mod seat_map;
 pub use command::{
     Amend, Amendment, Change, Command, Expected, Limited, Outcome, Rejection, Request, Reserve, Step, Subject,
 };
-pub use decide::{CHANGES_MAX, Decision, Undecided, decide};
+pub use decide::{CHANGES_MAX, Decision, Undecided, decide, decide_within};
 pub use details::{Currency, Description, Details, EventName, Location, Price, Quotas, Sales};
 pub use event::{BrokenInvariant, Event, EventSummary};
-pub use facts::{Facts, Wanted, facts_needed};
+pub use facts::{Facts, HOLDS_AT_FIRST, Wanted, facts_needed, facts_needed_within};
 pub use fingerprint::{Fingerprint, keyed_event_id};
 pub use hall::{Hall, SeatState};
 pub use identity::{EventId, Head, IdSalt, Version};

@@ -238,6 +238,12 @@ impl Reservation {
         self.operations.iter().find(|operation| operation.id == *id)
     }
 
+    /// Whether it is held, and its time was over at `now`.
+    #[must_use]
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.status == Status::Held && self.expires_at.is_some_and(|expires_at| expires_at <= now)
+    }
+
     /// Its place on the waitlist when it joined, counted from 1, if it stands there now.
     #[must_use]
     pub fn waitlist_position_at_first(&self) -> Option<u32> {

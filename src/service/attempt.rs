@@ -1,17 +1,20 @@
 //! One attempt to bring a batch about: load the event unless it is known, gather facts, decide, commit.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{
     ServiceError,
-    batch::{Batch, Failure},
+    batch::{Batch, Failure, Now},
     pace::Pace,
 };
 use crate::{
-    domain::{Change, Decision, EventId, Facts, OperationKind, Outcome, Status, Undecided, decide, facts_needed},
+    domain::{
+        CHANGES_MAX, Change, Decision, EventId, Facts, HOLDS_AT_FIRST, OperationId, OperationKind, Outcome, Status,
+        Step, Undecided, decide_within, facts_needed_within,
+    },
     ids,
     store::{Base, CommitError, EventStore, FactsError, Snapshot, StoreError},
 };
@@ -19,6 +22,24 @@ use crate::{
 /// Unclear attempts that are remembered. Each may land for no longer than a request lives; this many in that time would
 /// be an outage in which nothing is answered anyway.
 const SUSPECTS_MAX: usize = 64;
+
+/// Changes that nobody asked for which may go along with any batch: few enough that nobody waits longer for them.
+const UNASKED_MIN: usize = 64;
+
+/// The most that go along with commands, however many these are: about as many as there are commands, so that a batch takes
+/// no more than twice as long.
+const UNASKED_BESIDE_MAX: usize = 512;
+
+/// Entries that a journal may hold before no more than [`UNASKED_MIN`] are added unasked at once. It takes twice as many; the
+/// other half is for what was asked, which would else wait until they are settled.
+const JOURNAL_SHARE: usize = 4_096;
+
+/// For how long nothing is done unasked along with commands after the store refused it: then only the commands are to blame if
+/// they are refused, too.
+const UNASKED_PUT_OFF: Duration = Duration::from_secs(5);
+
+/// Lapses and promotions of one commit that have a line in the log each. More have one together.
+const LOGGED_SINGLY_MAX: usize = 16;
 
 /// Questions for facts that one attempt may take. Each asks for some times more than the one before, so that this many
 /// would reach the end of any list.
@@ -56,6 +77,12 @@ pub(super) struct Committer {
     /// Whether the last look found no such event: then nothing is worth keeping, and many tasks for events that do not exist
     /// must not add up.
     unknown: bool,
+    /// Whether the last decision left holds that are over, so that there are more of them than are asked for at first.
+    backlog: bool,
+    /// Whether something unasked was or may have been part of what was to be committed last.
+    did_unasked: bool,
+    /// Until when nothing is done unasked along with commands: what it would have done was refused by the store.
+    unasked_refused_until: Option<Instant>,
     /// Whether the store failed at the last attempt; an outage is logged when it begins and when it ends.
     outage: bool,
     pub(super) pace: Pace,
@@ -69,6 +96,9 @@ impl Committer {
             current: None,
             suspects: VecDeque::new(),
             unknown: false,
+            backlog: false,
+            did_unasked: false,
+            unasked_refused_until: None,
             outage: false,
             pace: Pace::default(),
         }
@@ -88,8 +118,30 @@ impl Committer {
     }
 
     /// Whether the event, as it is known, needs looking after at `now`.
-    pub(super) fn is_due(&self, now: Option<Timestamp>) -> bool {
-        self.current.as_ref().zip(now).is_some_and(|(current, now)| current.event.is_due(now))
+    pub(super) fn is_due(&self, now: Option<Now>) -> bool {
+        self.current.as_ref().zip(now).is_some_and(|(current, now)| current.event.is_due(now.time))
+    }
+
+    /// Has commands be decided without anything that nobody asked for, for a while. `false` when they were.
+    pub(super) fn put_unasked_off(&mut self, batch: &Batch) -> bool {
+        let goes_along = !batch.is_unasked() && self.did_unasked && self.unasked_max(batch, 0) > 0;
+        if goes_along {
+            self.unasked_refused_until = Some(Instant::now() + UNASKED_PUT_OFF);
+        }
+        goes_along
+    }
+
+    /// How many changes that nobody asked for may go along with a batch, or be made by one that is there for that, while the
+    /// event carries so many entries in its journal.
+    fn unasked_max(&self, batch: &Batch, journal_entries: usize) -> usize {
+        let share = JOURNAL_SHARE.saturating_sub(journal_entries).max(UNASKED_MIN);
+        if batch.is_unasked() {
+            return CHANGES_MAX.min(share);
+        }
+        if self.unasked_refused_until.is_some_and(|until| Instant::now() < until) {
+            return 0;
+        }
+        batch.len().clamp(UNASKED_MIN, UNASKED_BESIDE_MAX).min(share)
     }
 
     /// Whether the store failed at the last attempt.
@@ -142,22 +194,33 @@ impl Committer {
     async fn prepare(&mut self, batch: &mut Batch, deadline: Instant) -> Result<(Timestamp, Arc<Snapshot>), Attempt> {
         let now = match batch.now {
             Some(now) => now,
-            None => *batch.now.insert(self.store.now(deadline).await.map_err(failed)?),
+            None => {
+                let time = self.store.now(deadline).await.map_err(failed)?;
+                *batch.now.insert(Now { time, taken: Instant::now() })
+            }
         };
-        Ok((now, self.snapshot(deadline).await?))
+        Ok((now.time, self.snapshot(deadline).await?))
     }
 
     async fn attempt_on(
         &mut self,
         snapshot: Arc<Snapshot>,
-        batch: &Batch,
+        batch: &mut Batch,
         now: Timestamp,
         deadline: Instant,
     ) -> Attempt {
-        let decision = match decide_on(&snapshot, batch, now, &*self.store, deadline).await {
+        let unasked_max = self.unasked_max(batch, snapshot.journal.entry_count());
+        let holds = if self.backlog { unasked_max } else { HOLDS_AT_FIRST.min(unasked_max) };
+        let effort = Effort { unasked_max, holds };
+        // What cannot even be decided may be so for what nobody asked for.
+        self.did_unasked = snapshot.event.is_due(now) || snapshot.event.waitlist_count > 0;
+        let decision = match decide_on(&snapshot, batch, now, effort, &*self.store, deadline).await {
             Ok(decision) => decision,
             Err(attempt) => return attempt,
         };
+        self.backlog = decision.event.is_due(now);
+        self.did_unasked = unasked(&decision).next().is_some();
+        batch.defer(&decision.deferred);
         let base = snapshot.base();
         if decision.is_empty(&snapshot.event) && !self.may_land_late(base, batch, &decision.outcomes) {
             return Attempt::Unchanged(snapshot, decision.outcomes);
@@ -201,7 +264,7 @@ impl Committer {
             Err(attempt) => return attempt,
         };
         let (base, event) = (snapshot.base(), snapshot.event.clone());
-        let nothing = Decision { outcomes: Vec::new(), changes: Vec::new(), event };
+        let nothing = Decision { outcomes: Vec::new(), deferred: Vec::new(), changes: Vec::new(), event };
         self.current = None;
         match self.store.commit(&snapshot, &nothing, ids::head(), deadline).await {
             Ok(committed) => {
@@ -247,15 +310,25 @@ impl Committer {
     }
 }
 
+/// What a decision does that nobody asked for.
+#[derive(Debug, Clone, Copy)]
+struct Effort {
+    /// So many changes at most.
+    unasked_max: usize,
+    /// About so many holds are likely to lapse.
+    holds: usize,
+}
+
 /// Gathers the facts that the batch needs beside the event, and decides it.
 async fn decide_on(
     snapshot: &Snapshot,
     batch: &Batch,
     now: Timestamp,
+    effort: Effort,
     store: &dyn EventStore,
     deadline: Instant,
 ) -> Result<Decision, Attempt> {
-    let mut wanted = facts_needed(&snapshot.event, batch.commands(), now, batch.attempted);
+    let mut wanted = facts_needed_within(&snapshot.event, batch.commands(), now, batch.attempted, effort.holds);
     for _ in 0..FACTS_ROUNDS_MAX {
         let facts = if wanted.is_empty() {
             Facts::default()
@@ -265,7 +338,7 @@ async fn decide_on(
                 FactsError::Store(error) => failed(error),
             })?
         };
-        match decide(&snapshot.event, &facts, batch.commands(), now) {
+        match decide_within(&snapshot.event, &facts, batch.commands(), now, effort.unasked_max) {
             Ok(decision) => return Ok(decision),
             Err(Undecided::Missing(missing)) => wanted.extend(missing),
             Err(Undecided::Broken(broken)) => return Err(Attempt::Refused(broken.to_string(), None)),
@@ -274,9 +347,23 @@ async fn decide_on(
     Err(Attempt::Refused(format!("facts are still missing after {FACTS_ROUNDS_MAX} questions"), None))
 }
 
+/// The steps of a decision that nobody asked for.
+fn unasked(decision: &Decision) -> impl Iterator<Item = &Step> {
+    let is_unasked =
+        |step: &&Step| step.reservation.operations.last().is_some_and(|last| last.id == OperationId::Unasked);
+    decision.changes.iter().filter_map(Change::step).filter(is_unasked)
+}
+
 /// Logs what the service did by itself: nobody is told of it in an answer.
 fn log_unasked(decision: &Decision) {
-    for step in decision.changes.iter().filter_map(Change::step) {
+    let count = unasked(decision).count();
+    if count > LOGGED_SINGLY_MAX {
+        let lapsed = unasked(decision).filter(|step| step.reservation.status == Status::Expired).count();
+        log::info!(event_id:% = decision.event.id, lapsed, promoted = count - lapsed, version = decision.event.version.0;
+            "holds lapsed and the waitlist was served");
+    }
+    let level = if count > LOGGED_SINGLY_MAX { log::Level::Debug } else { log::Level::Info };
+    for step in unasked(decision) {
         let reservation = &*step.reservation;
         let kind = reservation.operations.last().map(|operation| operation.kind);
         let what = match kind {
@@ -287,7 +374,7 @@ fn log_unasked(decision: &Decision) {
             Some(OperationKind::Lapse) => "the hold lapsed",
             _ => continue,
         };
-        log::info!(reservation_id:% = reservation.id, seats = reservation.seats.get(), version = reservation.version.0;
+        log::log!(level, reservation_id:% = reservation.id, seats = reservation.seats.get(), version = reservation.version.0;
             "{what}");
     }
 }

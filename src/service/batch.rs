@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use super::{
     ServiceError,
     answers::{Answering, Answers},
 };
-use crate::domain::{Command, Event, Outcome, Rejection, ReservationId};
+use crate::domain::{Command, Event, Outcome, Rejection, ReservationId, Subject};
 
 /// A command on its way to its decision, and who waits for the answer.
 #[derive(Debug)]
@@ -36,8 +36,11 @@ pub(super) struct Sender {
 /// A batch may also have no members: then it is there to look after the event, which every decision does first.
 pub(super) struct Batch {
     members: Vec<Member>,
+    /// Those that the last decision deferred. Nothing was changed for them, so they need not stay with the others; they are
+    /// decided again with the next batch.
+    deferred: Vec<Member>,
     /// The store's time, as the last attempt took it.
-    pub(super) now: Option<Timestamp>,
+    pub(super) now: Option<Now>,
     /// Until when the event is looked after, whether or not somebody waits for an answer.
     look_after_until: Option<Instant>,
     /// Attempts so far that did not end it.
@@ -48,6 +51,21 @@ pub(super) struct Batch {
     pub(super) unclear: bool,
     /// Why the last attempt failed; what a command that runs out of time is told.
     pub(super) failure: Option<Failure>,
+}
+
+/// The store's time, and when it was taken.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Now {
+    pub(super) time: Timestamp,
+    pub(super) taken: Instant,
+}
+
+impl Now {
+    /// The store's time at `instant`, or a little before it.
+    fn at(&self, instant: Instant) -> Timestamp {
+        let passed = SignedDuration::try_from(instant.saturating_duration_since(self.taken)).unwrap_or_default();
+        self.time.saturating_add(passed).unwrap_or(Timestamp::MAX)
+    }
 }
 
 /// Why an attempt to commit a batch failed.
@@ -71,26 +89,21 @@ struct Member {
     own: bool,
 }
 
+impl Member {
+    fn of(Envelope { command, sender }: Envelope) -> Self {
+        Self { command, waiting: Some(sender), possible: false, reservation_id: None, own: false }
+    }
+}
+
 impl Batch {
     pub(super) fn new(envelopes: impl IntoIterator<Item = Envelope>) -> Self {
-        let member = |Envelope { command, sender }| Member {
-            command,
-            waiting: Some(sender),
-            possible: false,
-            reservation_id: None,
-            own: false,
-        };
-        Self::of(envelopes.into_iter().map(member).collect())
-    }
-
-    /// A batch that only looks after the event.
-    pub(super) fn to_look_after(until: Instant) -> Self {
-        Self { look_after_until: Some(until), ..Self::of(Vec::new()) }
+        Self::of(envelopes.into_iter().map(Member::of).collect())
     }
 
     fn of(members: Vec<Member>) -> Self {
         Self {
             members,
+            deferred: Vec::new(),
             now: None,
             look_after_until: None,
             attempts: 0,
@@ -100,9 +113,56 @@ impl Batch {
         }
     }
 
-    /// Whether nobody waits for an answer any more.
+    /// Whether nobody waits for an answer any more, but for those that were deferred.
     pub(super) fn is_deserted(&self) -> bool {
         self.members.iter().all(|member| member.waiting.is_none())
+    }
+
+    /// Whether it is there only to look after the event.
+    pub(super) fn is_unasked(&self) -> bool {
+        self.members.is_empty() && self.deferred.is_empty()
+    }
+
+    /// This batch, and whoever came meanwhile behind it.
+    pub(super) fn and(mut self, envelopes: impl IntoIterator<Item = Envelope>) -> Self {
+        self.members.extend(envelopes.into_iter().map(Member::of));
+        self
+    }
+
+    /// Sets those of its commands aside, by their places, that the decision deferred.
+    pub(super) fn defer(&mut self, places: &[usize]) {
+        let mut places = places.iter().copied().peekable();
+        let mut place = 0;
+        let deferred = self.members.extract_if(.., |_| {
+            let is_deferred = places.next_if_eq(&place).is_some();
+            place += 1;
+            is_deferred
+        });
+        self.deferred.extend(deferred);
+    }
+
+    /// Whether some of its commands were deferred.
+    pub(super) fn has_deferred(&self) -> bool {
+        !self.deferred.is_empty()
+    }
+
+    /// How many of its commands wait for their answers.
+    pub(super) fn waiting(&self) -> usize {
+        self.members.iter().chain(&self.deferred).filter(|member| member.waiting.is_some()).count()
+    }
+
+    /// Takes those that were deferred out of it, as a batch of their own.
+    pub(super) fn take_deferred(&mut self) -> Self {
+        Self { attempted: self.attempted, ..Self::of(std::mem::take(&mut self.deferred)) }
+    }
+
+    /// Has those that were deferred be decided with the others again.
+    fn rejoin(&mut self) {
+        if !self.deferred.is_empty() {
+            let others = std::mem::take(&mut self.members);
+            self.members = std::mem::take(&mut self.deferred);
+            self.members.extend(others);
+        }
     }
 
     /// Notes an attempt that did not end it, and why.
@@ -111,7 +171,7 @@ impl Batch {
         // An attempt that came second made nothing: its commands are as new as before, and need not be looked for.
         self.attempted |= !matches!(failure, Failure::Conflict);
         if !self.unclear {
-            self.now = None;
+            self.decide_anew();
         }
         self.failure = Some(failure);
     }
@@ -129,7 +189,7 @@ impl Batch {
     /// `outage` says whether the store is known to fail, for those that were never tried.
     pub(super) fn expire(&mut self, now: Instant, outage: bool) -> Option<Instant> {
         let failure = self.failure.clone();
-        self.members.retain_mut(|member| {
+        let stays = |member: &mut Member| {
             let Some(sender) = member.waiting.take_if(|sender| sender.deadline <= now) else { return true };
             let (error, stays) = match &failure {
                 _ if member.possible => (ServiceError::OutcomeUnknown(member.reservation_id.clone()), true),
@@ -141,13 +201,16 @@ impl Batch {
             complain(&sender, &error);
             sender.answer.send(Err(error));
             stays
-        });
+        };
+        self.members.retain_mut(stays);
+        self.deferred.retain_mut(stays);
         self.due().or(self.look_after_until.filter(|until| *until > now))
     }
 
     /// When the next command's time is up; `None` when nobody waits any more.
     pub(super) fn due(&self) -> Option<Instant> {
-        self.members.iter().filter_map(|member| member.waiting.as_ref().map(|sender| sender.deadline)).min()
+        let all = self.members.iter().chain(&self.deferred);
+        all.filter_map(|member| member.waiting.as_ref().map(|sender| sender.deadline)).min()
     }
 
     /// Notes that the changes decided for this batch may have been written.
@@ -177,7 +240,13 @@ impl Batch {
     pub(super) fn fenced(&mut self) {
         self.unclear = false;
         self.attempted = true;
+        self.decide_anew();
+    }
+
+    /// Has all of its commands be decided anew, at another time. No attempt may be unclear.
+    pub(super) fn decide_anew(&mut self) {
         self.now = None;
+        self.rejoin();
     }
 
     /// Notes that no attempt has written what these outcomes, which are proven, show as not done; and none can land any more.
@@ -201,6 +270,7 @@ impl Batch {
 
     /// Answers with what was decided. Those that `outcomes` do not reach are the batch that is returned.
     pub(super) fn answer(self, outcomes: Vec<Outcome>) -> Self {
+        let now = self.now.map_or(Timestamp::MIN, |now| now.at(Instant::now()));
         let mut members = self.members.into_iter();
         let mut answers = Answers::new();
         for (outcome, member) in outcomes.into_iter().zip(&mut members) {
@@ -209,10 +279,11 @@ impl Batch {
                     Outcome::Replayed(subject) if member.own => Outcome::Accepted(subject),
                     other => other,
                 };
-                answers.add(sender.answer, Ok(outcome));
+                answers.add(sender.answer, Ok(in_time(outcome, now)));
             }
         }
-        Self { attempted: self.attempted, ..Self::of(members.collect()) }
+        let rest = self.deferred.into_iter().chain(members).collect();
+        Self { attempted: self.attempted, ..Self::of(rest) }
     }
 
     /// This batch, which also looks after the event.
@@ -223,7 +294,7 @@ impl Batch {
     /// Answers everybody who still waits with `error`, or, where an unclear attempt may have booked, with that.
     pub(super) fn fail(self, error: &ServiceError) {
         let mut answers = Answers::new();
-        for member in self.members {
+        for member in self.members.into_iter().chain(self.deferred) {
             if let Some(sender) = member.waiting {
                 let unknown = member.possible.then_some(ServiceError::OutcomeUnknown(member.reservation_id));
                 let error = unknown.unwrap_or_else(|| error.clone());
@@ -237,10 +308,20 @@ impl Batch {
     /// is to blame in few attempts, however many suffer with it.
     pub(super) fn split(self) -> impl Iterator<Item = Self> {
         let attempted = self.attempted;
-        let mut first: Vec<_> = self.members.into_iter().filter(|member| member.waiting.is_some()).collect();
+        let all = self.deferred.into_iter().chain(self.members);
+        let mut first: Vec<_> = all.filter(|member| member.waiting.is_some()).collect();
         let second = first.split_off(first.len() / 2);
         let half = move |members| Self { attempted, ..Self::of(members) };
         [first, second].into_iter().filter(|members| !members.is_empty()).map(half)
+    }
+}
+
+/// What came of a command, to be told at `now`. A hold whose time is over by then must not be told as one: nobody could
+/// confirm it. It did expire, and its seats go to others.
+fn in_time(outcome: Outcome, now: Timestamp) -> Outcome {
+    match outcome {
+        Outcome::Accepted(Subject::Reservation(held)) if held.is_over(now) => Outcome::Refused(Rejection::HoldExpired),
+        other => other,
     }
 }
 
@@ -268,13 +349,14 @@ mod tests {
     fn time_is_taken_anew_unless_an_attempt_may_yet_land() {
         let mut batch = Batch::new([]);
         for failure in [Failure::Conflict, Failure::Unavailable("no answer in time".to_owned())] {
-            batch.now = Some(Timestamp::UNIX_EPOCH);
+            batch.now = Some(Now { time: Timestamp::UNIX_EPOCH, taken: Instant::now() });
             batch.tried(failure);
-            assert_eq!(batch.now, None);
+            assert!(batch.now.is_none());
         }
-        batch.now = Some(Timestamp::UNIX_EPOCH);
+        batch.now = Some(Now { time: Timestamp::UNIX_EPOCH, taken: Instant::now() });
         batch.unclear = true;
         batch.tried(Failure::Conflict);
-        assert_eq!(batch.now, Some(Timestamp::UNIX_EPOCH), "decided again, it must come to the same");
+        let kept = batch.now.map(|now| now.time);
+        assert_eq!(kept, Some(Timestamp::UNIX_EPOCH), "decided again, it must come to the same");
     }
 }

@@ -9,7 +9,7 @@ use super::{
     answers::answering,
     batch::{Envelope, Sender},
     caretaker,
-    inbox::{Errand, Inboxes},
+    inbox::Inboxes,
     shared_read::SharedReads,
 };
 use crate::{
@@ -215,7 +215,7 @@ impl BoxOffice {
         let (answer, answered) = answering();
         let request_id = terms.request_id;
         let sender = Sender { request_id: request_id.clone(), deadline: self.deadline(), answer };
-        self.inboxes.send(event_id, Errand::Command(Envelope { command, sender }))?;
+        self.inboxes.send(event_id, Envelope { command, sender })?;
         // The task answers every command by its deadline. A dropped channel means that it panicked, or that the process
         // ends, at a point that nobody here knows.
         let lost = || {

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::time::{Instant, sleep};
 
-use super::inbox::{Errand, Inboxes};
+use super::inbox::Inboxes;
 use crate::{
     ids,
     store::{DuePlace, EventStore, StoreError},
@@ -58,8 +58,8 @@ async fn look(
     let now = store.now(deadline).await?;
     let due = store.due(now, after, EVENTS_MAX, deadline).await?;
     for event_id in &due.event_ids {
-        // A full inbox has commands in it, and deciding them looks after the event too.
-        let _ = inboxes.send(event_id, Errand::LookAfter);
+        // The server may be about to stop.
+        let _ = inboxes.look_after(event_id);
     }
     Ok(due.next)
 }

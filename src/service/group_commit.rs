@@ -4,19 +4,19 @@
 //! its event in this process, so one process never conflicts with itself; while its commit is in flight, arrivals gather
 //! and become the next batch. Other processes may change the event too: the version decides who was first, and who was
 //! not loads and decides again.
+//!
+//! What one commit leaves over, commands and work that nobody asked for, goes on with the next: together with whoever came
+//! meanwhile, so that nobody waits until all of it is done.
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
-use tokio::{
-    sync::mpsc,
-    time::{Instant, sleep},
-};
+use tokio::time::{Instant, sleep};
 
 use super::{
     Limits, ServiceError,
     attempt::{Attempt, Committer},
     batch::{Batch, Failure},
-    inbox::Errand,
+    inbox::Inbox,
     pace::Pace,
     proofs::Proofs,
 };
@@ -28,39 +28,52 @@ use crate::{
 /// How long a task without work stays, so that an event with steady, thin traffic keeps its snapshot.
 const IDLE: Duration = Duration::from_secs(10);
 
+/// How long commands wait for what they need to lapse, when it does not lapse along with them.
+const DEFERRED_PAUSE: Duration = Duration::from_millis(50);
+
 /// Works for one event until it is idle or the inbox is closed and empty. An idle task asks `retire` whether it may end:
 /// not if a command came in the meantime.
 pub(super) async fn run(
     event_id: EventId,
-    mut inbox: mpsc::Receiver<Errand>,
-    retire: impl Fn(&mpsc::Receiver<Errand>) -> bool,
+    mut inbox: Inbox,
+    retire: impl Fn(&Inbox) -> bool,
     store: Arc<dyn EventStore>,
     limits: Limits,
 ) {
     let committer = Committer::new(event_id, store);
-    let mut task = EventTask { committer, limits, proofs: Proofs::default() };
+    let mut task = EventTask { committer, limits, proofs: Proofs::default(), left: None };
     // A task that retires forgets its unclear attempts, so it stays at least until they can land no more.
     let patience = IDLE.max(limits.request_timeout);
     let mut gathered = Vec::new();
     let mut open = true;
-    while open || !task.proofs.is_empty() {
+    while open || !task.proofs.is_empty() || task.left.is_some() {
         if let Some(batch) = task.proofs.take_returned() {
             task.work_on(batch).await;
             continue;
         }
         let (idle, room) = (task.proofs.is_empty(), task.proofs.has_room());
+        if let Some(left) = task.left.take() {
+            // Nobody waits for what is only to be looked after: when the process ends, another one does it.
+            if open || !left.is_unasked() {
+                let free = if room { limits.inbox_max.saturating_sub(left.waiting()) } else { 0 };
+                inbox.gather(&mut gathered, limits.commit_batch_max.min(free));
+                task.work_on(left.and(gathered.drain(..))).await;
+            }
+            continue;
+        }
         tokio::select! {
             biased;
             moved_from = task.proofs.tend() => {
                 task.committer.forget(moved_from);
                 task.proofs.return_moved();
             }
-            count = inbox.recv_many(&mut gathered, limits.commit_batch_max), if open && room => {
-                if count == 0 {
-                    open = false;
+            came = inbox.wait(&mut gathered, limits.commit_batch_max), if open && room => {
+                if came {
+                    let batch = Batch::new(gathered.drain(..));
+                    let until = task.patience();
+                    task.work_on(if batch.is_unasked() { batch.looking_after(until) } else { batch }).await;
                 } else {
-                    let batch = task.batch_of(&mut gathered);
-                    task.work_on(batch).await;
+                    open = false;
                 }
             }
             () = sleep(if task.committer.is_unknown() { Duration::ZERO } else { patience }), if idle => {
@@ -76,26 +89,18 @@ struct EventTask {
     committer: Committer,
     limits: Limits,
     proofs: Proofs,
+    /// What the last commit left over: commands that it had no room for, or that wait for something to lapse, and, when nobody
+    /// waits, the event that is still to be looked after.
+    left: Option<Batch>,
 }
 
 impl EventTask {
-    /// One batch of all that was gathered. Whatever it decides looks after the event first, so that is an errand only when it
-    /// is the only one.
-    fn batch_of(&self, gathered: &mut Vec<Errand>) -> Batch {
-        let commands = gathered.drain(..).filter_map(|errand| match errand {
-            Errand::Command(envelope) => Some(envelope),
-            Errand::LookAfter => None,
-        });
-        let batch = Batch::new(commands);
-        if batch.is_deserted() { Batch::to_look_after(self.patience()) } else { batch }
-    }
-
     fn patience(&self) -> Instant {
         Instant::now() + self.limits.request_timeout
     }
 
     /// Brings a batch to its answers, or to the proof that they wait for: attempt after attempt, until one ends it or its
-    /// attempts or time are used up.
+    /// attempts or time are used up. What one commit leaves over is left to the next batch.
     async fn work_on(&mut self, mut batch: Batch) {
         loop {
             if batch.attempts >= self.limits.commit_attempts_max {
@@ -111,29 +116,47 @@ impl EventTask {
                     self.rest(pause).await;
                     // One commit may not have had room for everything.
                     if self.committer.is_due(now) {
-                        batch = rest.looking_after(self.patience());
-                    } else if rest.is_deserted() {
-                        return;
-                    } else {
-                        batch = rest;
+                        self.left = Some(rest.looking_after(self.patience()));
+                    } else if !rest.is_unasked() {
+                        self.left = Some(rest);
                     }
-                    continue;
+                    return;
                 }
                 // The event was due by somebody's word, and is not as it is known here: it is loaded anew at the next look.
                 Attempt::Unchanged(snapshot, _) if batch.is_deserted() && !batch.unclear => {
-                    return self.committer.forget(Some(snapshot.base()));
+                    self.committer.forget(Some(snapshot.base()));
+                    if batch.has_deferred() {
+                        // What they wait for is not done along with commands for the time being.
+                        self.rest(DEFERRED_PAUSE).await;
+                        self.left = Some(batch.take_deferred());
+                    }
+                    return;
                 }
                 Attempt::Unchanged(snapshot, outcomes) => {
                     batch.mark_possible(&snapshot.event, &outcomes);
                     let base = snapshot.base();
                     if !batch.unclear {
+                        self.leave_deferred(&mut batch);
                         return self.begin_proof(base, batch, outcomes, deadline);
                     }
                     // While an earlier attempt may yet land, the batch must stay together, so it waits here.
                     match self.prove(base, deadline).await {
-                        Ok(()) => return drop(batch.answer(outcomes)),
+                        Ok(()) => {
+                            let rest = batch.answer(outcomes);
+                            self.left = Some(rest).filter(|rest| !rest.is_unasked());
+                            return;
+                        }
                         Err(failure) => failure,
                     }
+                }
+                // Another process may have done it; the next look tells, without keeping anybody who came waiting.
+                Attempt::Failed(failure) if batch.is_unasked() => {
+                    if matches!(failure, Failure::Conflict) {
+                        let pause = self.committer.pace.turn_for_rivals();
+                        self.rest(pause).await;
+                        self.left = Some(Batch::new([]).looking_after(self.patience()));
+                    }
+                    return;
                 }
                 Attempt::Failed(failure) => failure,
                 Attempt::Unclear(snapshot, outcomes, why) => {
@@ -151,13 +174,21 @@ impl EventTask {
                     Attempt::Hopeless(error) => return batch.fail(&error),
                     _ => return batch.fail(&ServiceError::Internal(why)),
                 },
+                // What nobody asked for may be to blame, and can be left out.
+                Attempt::Refused(why, _) if self.committer.put_unasked_off(&batch) => {
+                    log::error!(event_id:% = self.committer.event_id(), batch_size = batch.len();
+                        "the store refuses a batch, trying its commands without lapses and promotions: {why}");
+                    batch.decide_anew();
+                    continue;
+                }
                 Attempt::Refused(why, _) if batch.len() > 1 => {
                     log::error!(event_id:% = self.committer.event_id(), batch_size = batch.len();
                         "the store refuses a batch, trying its halves: {why}");
                     return self.proofs.give_back(batch.split());
                 }
                 Attempt::Refused(why, decided) => {
-                    if batch.is_deserted() {
+                    self.leave_deferred(&mut batch);
+                    if batch.is_unasked() {
                         log::error!(event_id:% = self.committer.event_id(); "the event cannot be looked after: {why}");
                     }
                     // Who asked before without learning what came of it is told that nothing did only if that is proven.
@@ -182,6 +213,13 @@ impl EventTask {
                 Pace::after_outage(batch.attempts)
             };
             self.rest(pause.min(deadline.saturating_duration_since(Instant::now()))).await;
+        }
+    }
+
+    /// Leaves those commands to the next batch that were deferred.
+    fn leave_deferred(&mut self, batch: &mut Batch) {
+        if batch.has_deferred() {
+            self.left = Some(batch.take_deferred());
         }
     }
 

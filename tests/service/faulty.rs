@@ -108,6 +108,17 @@ impl FaultyStore {
         self.gate.as_ref().expect("a gated store").add_permits(1);
     }
 
+    /// Lets so many begin.
+    pub(crate) fn let_many_pass(&self, commits: usize) {
+        self.gate.as_ref().expect("a gated store").add_permits(commits);
+    }
+
+    /// Lets none begin that was not let before.
+    pub(crate) fn let_none_pass(&self) {
+        let gate = self.gate.as_ref().expect("a gated store");
+        gate.forget_permits(gate.available_permits());
+    }
+
     /// Lets the commits that were to land later land now; says which of them were applied.
     pub(crate) async fn land(&self, deadline: Instant) -> Vec<bool> {
         let later = std::mem::take(&mut *self.later.lock().expect("the list of late commits"));

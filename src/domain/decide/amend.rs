@@ -5,27 +5,34 @@ use super::{
     Arc, Batch, Change, Command, Outcome, Rejection, Subject, Undecided,
 };
 
+/// Of those who wait, so many are served with the amendment that makes room for them, however much else is to be done.
+const SERVED_AT_ONCE: usize = 256;
+
 impl Batch<'_> {
-    pub(super) fn amend(&mut self, command: &Command, amend: &Amend) -> Result<Outcome, Undecided> {
+    /// `None` when it would be refused for want of seats that holds have which are over.
+    pub(super) fn amend(&mut self, command: &Command, amend: &Amend) -> Result<Option<Outcome>, Undecided> {
         let fingerprint = command.fingerprint();
         if let Some(done) = self.event.operations.iter().find(|operation| operation.id == command.operation) {
-            return Ok(if done.fingerprint == fingerprint {
+            return Ok(Some(if done.fingerprint == fingerprint {
                 Outcome::Replayed(Subject::Event(Box::new(done.answer.clone())))
             } else {
                 Outcome::Refused(Rejection::KeyReused)
-            });
+            }));
         }
         if let Some(refused) = self.precondition(command) {
-            return Ok(refused);
+            return Ok(Some(refused));
         }
+        let is_overdue = self.is_overdue();
         let event = &self.event;
         let total_seats = amend.total_seats.unwrap_or(event.total_seats);
         if event.hall.is_some() && total_seats != event.total_seats {
-            return Ok(Outcome::Refused(Rejection::SeatsAreMapped));
+            return Ok(Some(Outcome::Refused(Rejection::SeatsAreMapped)));
         }
         let taken = event.taken_seats();
         if total_seats < taken {
-            return Ok(Outcome::Refused(Rejection::SeatsTaken { requested: total_seats, taken }));
+            let may_lapse = is_overdue && total_seats >= event.confirmed_seats;
+            let refused = Outcome::Refused(Rejection::SeatsTaken { requested: total_seats, taken });
+            return Ok(Some(refused).filter(|_| !may_lapse));
         }
         let amendment = Amendment {
             version: event.version.next(),
@@ -46,11 +53,12 @@ impl Batch<'_> {
         let change = Change::Event(Box::new(amendment));
         self.event.apply(&change)?;
         self.changes.push(change);
+        self.allow_unasked(SERVED_AT_ONCE);
         self.serve_waitlist()?;
         // The answer tells the event as it is when those who waited were served, so that its version is the one to go on from.
         let answer = self.event.summary();
         self.event.remember(EventOperation { id: command.operation.clone(), fingerprint, answer: answer.clone() });
-        Ok(Outcome::Accepted(Subject::Event(Box::new(answer))))
+        Ok(Some(Outcome::Accepted(Subject::Event(Box::new(answer)))))
     }
 }
 

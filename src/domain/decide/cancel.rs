@@ -6,10 +6,10 @@ use super::{
 
 impl Batch<'_> {
     pub(super) fn cancel(&mut self, command: &Command, uuid: Uuid) -> Result<Outcome, Undecided> {
-        let Some(existing) = self.reservation(uuid) else { return Ok(self.unknown(uuid)) };
+        let Some(existing) = self.named(uuid)? else { return Ok(self.unknown(uuid)) };
         if let Some(operation) = existing.operation(&command.operation) {
             return Ok(match operation.kind {
-                OperationKind::Cancel => replayed(existing, operation),
+                OperationKind::Cancel => replayed(&existing, operation),
                 _ => Outcome::Refused(Rejection::KeyReused),
             });
         }
@@ -20,10 +20,10 @@ impl Batch<'_> {
             return Ok(refused);
         }
         let before = existing.status;
-        let cancelled = Reservation { status: Status::Cancelled, expires_at: None, ..Reservation::clone(existing) };
+        let cancelled = Reservation { status: Status::Cancelled, expires_at: None, ..Reservation::clone(&existing) };
         let cancelled = self.step(command.operation.clone(), OperationKind::Cancel, Some(before), cancelled)?;
         // Also one who only waited may have stood in the way of those behind.
-        self.serve_waitlist()?;
+        self.serve_with(&cancelled)?;
         Ok(accepted(cancelled))
     }
 }

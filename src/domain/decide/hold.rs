@@ -1,8 +1,8 @@
 //! Seats that are held for a while: confirmed in time, or lapsed.
 
 use super::{
-    Batch, CHANGES_MAX, Command, OperationId, OperationKind, Outcome, Rejection, Reservation, Status, Undecided, Uuid,
-    Wanted, accepted, replayed,
+    Arc, Batch, CHANGES_MAX, Command, OperationId, OperationKind, Outcome, Rejection, Reservation, Status, Timestamp,
+    Undecided, Uuid, Wanted, accepted, replayed,
 };
 
 /// How many more holds are asked for when all that are known are due.
@@ -13,15 +13,15 @@ impl Batch<'_> {
     pub(super) fn held_from_now(&mut self, reservation: Reservation) -> Reservation {
         let Some(hold) = reservation.hold else { return reservation };
         let expires_at = hold.after(self.now);
-        self.event.due_at = Some(self.event.due_at.map_or(expires_at, |due_at| due_at.min(expires_at)));
+        self.begun_lapses_at = Some(self.begun_lapses_at.map_or(expires_at, |begun| begun.min(expires_at)));
         Reservation { status: Status::Held, expires_at: Some(expires_at), ..reservation }
     }
 
     pub(super) fn confirm(&mut self, command: &Command, uuid: Uuid) -> Result<Outcome, Undecided> {
-        let Some(existing) = self.reservation(uuid) else { return Ok(self.unknown(uuid)) };
+        let Some(existing) = self.named(uuid)? else { return Ok(self.unknown(uuid)) };
         if let Some(operation) = existing.operation(&command.operation) {
             return Ok(match operation.kind {
-                OperationKind::Confirm => replayed(existing, operation),
+                OperationKind::Confirm => replayed(&existing, operation),
                 _ => Outcome::Refused(Rejection::KeyReused),
             });
         }
@@ -34,40 +34,112 @@ impl Batch<'_> {
         match existing.status {
             Status::Expired => Ok(Outcome::Refused(Rejection::HoldExpired)),
             Status::Waitlisted => Ok(Outcome::Refused(Rejection::NothingHeld)),
-            Status::Confirmed => Ok(Outcome::AlreadySo(existing.clone())),
+            Status::Confirmed => Ok(Outcome::AlreadySo(existing)),
             Status::Held | Status::Cancelled => {
                 let before = existing.status;
                 let confirmed =
-                    Reservation { status: Status::Confirmed, expires_at: None, ..Reservation::clone(existing) };
+                    Reservation { status: Status::Confirmed, expires_at: None, ..Reservation::clone(&existing) };
                 let operation = command.operation.clone();
                 self.step(operation, OperationKind::Confirm, Some(before), confirmed).map(accepted)
             }
         }
     }
 
-    /// Ends every hold whose time is over, the earliest first.
-    pub(super) fn lapse_holds(&mut self) -> Result<(), Undecided> {
-        if !self.event.is_due(self.clock) {
-            return Ok(());
+    /// The reservation that a command names. A hold whose time is over lapses at last, if it has not lapsed yet.
+    pub(super) fn named(&mut self, uuid: Uuid) -> Result<Option<Arc<Reservation>>, Undecided> {
+        let Some(existing) = self.reservation(uuid).cloned() else { return Ok(None) };
+        if !existing.is_over(self.now) {
+            return Ok(Some(existing));
         }
-        let facts = self.facts;
-        let is_due = |hold: &Reservation| hold.expires_at.is_some_and(|expires_at| expires_at <= self.now);
-        let due = facts.holds.iter().take_while(|hold| is_due(hold)).count();
-        let next = facts.holds.get(due);
-        let more_may_be_due = next.is_none() && due < self.event.hold_count as usize;
-        if more_may_be_due && due < CHANGES_MAX {
-            let holds = (due.max(1) * MORE_HOLDS).min(self.event.hold_count as usize);
+        let lapsed = self.lapse(&existing)?;
+        self.serve_with(&lapsed)?;
+        Ok(Some(lapsed))
+    }
+
+    /// Ends holds whose time is over, the earliest first, as many as may be ended without being asked. Where somebody waits,
+    /// half of what may be done is left for giving them the seats.
+    pub(super) fn lapse_holds(&mut self) -> Result<(), Undecided> {
+        let Some(left) = self.unasked_left.filter(|_| self.is_due) else { return Ok(()) };
+        let max = if self.event.waitlist_count > 0 { left.div_ceil(2) } else { left };
+        let known = self.facts.holds.len();
+        if !self.due_are_known && known < max.min(CHANGES_MAX) {
+            let holds = (known.max(1) * MORE_HOLDS).min(self.event.hold_count as usize);
             return Err(Undecided::Missing(Wanted { holds, ..Wanted::default() }));
         }
-        self.left_over = more_may_be_due || due > CHANGES_MAX;
-        let lapsing = &facts.holds[..due.min(CHANGES_MAX)];
-        // Those that are left over lapse no earlier than the last of these.
-        let first_left = if self.left_over { lapsing.last() } else { next };
-        self.event.due_at = first_left.and_then(|hold| hold.expires_at);
-        for hold in lapsing {
-            let expired = Reservation { status: Status::Expired, expires_at: None, ..Reservation::clone(hold) };
-            self.step(OperationId::Unasked, OperationKind::Lapse, Some(Status::Held), expired)?;
+        for _ in 0..max {
+            if self.is_full() {
+                break;
+            }
+            let Some(hold) = self.next_overdue() else { break };
+            self.take_unasked();
+            self.lapse(&hold)?;
         }
         Ok(())
+    }
+
+    /// Ends as many holds whose time is over as it takes to have `seats` free seats; none when that is not enough, as far as
+    /// is known, or when somebody waits, whose the seats would be.
+    pub(super) fn lapse_for(&mut self, seats: u32) -> Result<bool, Undecided> {
+        if !self.is_due || self.event.waitlist_count > 0 {
+            return Ok(false);
+        }
+        let mut free = self.event.available_seats;
+        let mut lapsing = Vec::new();
+        for hold in &self.facts.holds[self.holds_passed..] {
+            if free >= seats || !hold.is_over(self.now) || self.changes.len() + lapsing.len() >= CHANGES_MAX {
+                break;
+            }
+            let hold = self.current(hold);
+            if hold.status == Status::Held {
+                free = free.saturating_add(hold.seats.get());
+                lapsing.push(hold);
+            }
+        }
+        if free < seats {
+            return Ok(false);
+        }
+        for hold in lapsing {
+            self.lapse(&hold)?;
+        }
+        Ok(true)
+    }
+
+    fn lapse(&mut self, hold: &Reservation) -> Result<Arc<Reservation>, Undecided> {
+        let expired = Reservation { status: Status::Expired, expires_at: None, ..hold.clone() };
+        self.step(OperationId::Unasked, OperationKind::Lapse, Some(Status::Held), expired)
+    }
+
+    /// The first hold that is known, as it stands now.
+    fn next_hold(&mut self) -> Option<Arc<Reservation>> {
+        let facts = self.facts;
+        while let Some(listed) = facts.holds.get(self.holds_passed) {
+            let hold = self.current(listed);
+            if hold.status == Status::Held {
+                return Some(hold);
+            }
+            self.holds_passed += 1;
+        }
+        None
+    }
+
+    /// The first hold that is known to have had its time.
+    fn next_overdue(&mut self) -> Option<Arc<Reservation>> {
+        self.next_hold().filter(|hold| hold.is_over(self.now))
+    }
+
+    /// Whether holds may be left that have had their time.
+    pub(super) fn is_overdue(&mut self) -> bool {
+        self.is_due && (!self.due_are_known || self.next_overdue().is_some())
+    }
+
+    /// When the first hold lapses of those that are left, if there are any. Those that are not known lapse no earlier than
+    /// the last that is.
+    pub(super) fn first_left_lapses_at(&mut self) -> Option<Timestamp> {
+        let last_known = self.facts.holds.last();
+        match self.next_hold() {
+            Some(hold) => hold.expires_at,
+            None if self.facts.holds.len() >= self.holds_at_first => None,
+            None => last_known.map_or(self.due_at_first, |last| last.expires_at),
+        }
     }
 }

@@ -4,6 +4,11 @@
 //! commands are decided in their order, and whatever one of them frees goes to the waitlist before the next is looked at. So
 //! nobody ever decides on a hold that has expired or takes a seat that somebody waits for.
 //!
+//! How much is done that nobody asked for is bounded, so that a quarter of a million holds that end at once keep nobody
+//! waiting. What is left over counts as taken, and does no harm: a command that names such a hold lapses it, one that wants
+//! seats lapses as many as it needs, and one that would still be refused for want of what they have is *deferred*: it is
+//! decided when more has lapsed, and never told of a want that is none.
+//!
 //! The rooms: [`reserve`], [`cancel`], [`hold`], [`waitlist`], [`amend`].
 
 use std::{
@@ -34,9 +39,12 @@ pub const CHANGES_MAX: usize = 2_048;
 /// that was decided on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
-    /// One outcome for each command, in the commands' order. Fewer than commands when [`CHANGES_MAX`] was reached, or when
-    /// there are more amendments than an event remembers: the others are to be decided on the event as it is then.
+    /// One outcome for each command that is not deferred, in the commands' order. Fewer when [`CHANGES_MAX`] was reached, or
+    /// when there are more amendments than an event remembers: the others are to be decided on the event as it is then.
     pub outcomes: Vec<Outcome>,
+    /// Which commands are to be decided again on the event as it is then, by their places among the commands, because they would
+    /// be refused for want of what is left over here. Nothing was changed for them.
+    pub deferred: Vec<usize>,
     /// The accepted changes in order; each raises the version by one.
     pub changes: Vec<Change>,
     /// The event after all changes.
@@ -88,21 +96,40 @@ pub fn decide<'a>(
     commands: impl IntoIterator<Item = &'a Command>,
     now: Timestamp,
 ) -> Result<Decision, Undecided> {
-    let mut batch = Batch::new(event, facts, now);
-    let mut outcomes = Vec::new();
+    decide_within(event, facts, commands, now, CHANGES_MAX)
+}
+
+/// The same, where the decision makes no more than about `unasked_max` changes that nobody asked for. (What a command needs,
+/// or makes room for, comes on top of that: a few changes each.) With 0 it makes none at all.
+///
+/// # Errors
+/// As [`decide`].
+pub fn decide_within<'a>(
+    event: &Event,
+    facts: &Facts,
+    commands: impl IntoIterator<Item = &'a Command>,
+    now: Timestamp,
+    unasked_max: usize,
+) -> Result<Decision, Undecided> {
+    let mut batch = Batch::new(event, facts, now, unasked_max);
+    let (mut outcomes, mut deferred) = (Vec::new(), Vec::new());
     batch.look_after()?;
-    for command in commands {
+    for (place, command) in commands.into_iter().enumerate() {
         if batch.is_full() || batch.would_forget_itself(command) {
             break;
         }
-        outcomes.push(match &command.request {
+        let outcome = match &command.request {
             Request::Reserve(reserve) => batch.reserve(command, reserve)?,
-            Request::Cancel(uuid) => batch.cancel(command, *uuid)?,
-            Request::Confirm(uuid) => batch.confirm(command, *uuid)?,
+            Request::Cancel(uuid) => Some(batch.cancel(command, *uuid)?),
+            Request::Confirm(uuid) => Some(batch.confirm(command, *uuid)?),
             Request::Amend(amend) => batch.amend(command, amend)?,
-        });
+        };
+        match outcome {
+            Some(outcome) => outcomes.push(outcome),
+            None => deferred.push(place),
+        }
     }
-    batch.finish(outcomes)
+    batch.finish(outcomes, deferred)
 }
 
 struct Batch<'a> {
@@ -122,9 +149,21 @@ struct Batch<'a> {
     joined: VecDeque<Uuid>,
     /// What those partners have who were asked about.
     partners: HashMap<PartnerId, Possessions>,
-    /// Whether [`CHANGES_MAX`] was reached, so that no command is looked at any more, while free seats or lapsed holds were
-    /// left to be dealt with.
-    left_over: bool,
+    /// How many holds there were, and when the event was due.
+    holds_at_first: usize,
+    due_at_first: Option<Timestamp>,
+    /// Whether the event was due: some hold may have to lapse, or something was left over.
+    is_due: bool,
+    /// How many of the holds that are known, from the first, were dealt with.
+    holds_passed: usize,
+    /// Whether every hold that is due is known.
+    due_are_known: bool,
+    /// When the first of the holds lapses that began here.
+    begun_lapses_at: Option<Timestamp>,
+    /// Changes that nobody asked for that may still be made; none if there may be none at all.
+    unasked_left: Option<usize>,
+    /// Whether those who wait were left, so that free seats may be theirs.
+    waiting_left: bool,
 }
 
 /// What a partner has of an event, in active reservations.
@@ -135,7 +174,7 @@ struct Possessions {
 }
 
 impl<'a> Batch<'a> {
-    fn new(event: &Event, facts: &'a Facts, clock: Timestamp) -> Self {
+    fn new(event: &Event, facts: &'a Facts, clock: Timestamp, unasked_max: usize) -> Self {
         let total = |reservations: &Vec<Arc<Reservation>>| {
             let mut possessions = Possessions::default();
             for reservation in reservations.iter().filter(|reservation| reservation.status.is_active()) {
@@ -144,10 +183,12 @@ impl<'a> Batch<'a> {
             }
             possessions
         };
+        let now = event.time(clock);
+        let all_are_known = facts.holds.len() >= event.hold_count as usize;
         Self {
             facts,
             clock,
-            now: event.time(clock),
+            now,
             event: event.clone(),
             touched: HashMap::new(),
             changes: Vec::new(),
@@ -155,30 +196,58 @@ impl<'a> Batch<'a> {
             waiting_is_known: facts.waitlist.len() >= event.waitlist_count as usize,
             joined: VecDeque::new(),
             partners: facts.partners.iter().map(|(partner, active)| (partner.clone(), total(active))).collect(),
-            left_over: false,
+            holds_at_first: event.hold_count as usize,
+            due_at_first: event.due_at,
+            is_due: event.is_due(clock),
+            holds_passed: 0,
+            due_are_known: all_are_known || facts.holds.last().is_some_and(|last| !last.is_over(now)),
+            begun_lapses_at: None,
+            unasked_left: Some(unasked_max).filter(|max| *max > 0),
+            waiting_left: false,
         }
     }
 
     /// What is to be done before any command is looked at. Where the last decision left nothing over, whoever is at the head
     /// of the waitlist then is there still, and only more free seats than it found can change what becomes of it.
     fn look_after(&mut self) -> Result<(), Undecided> {
-        let is_due = self.event.is_due(self.clock);
+        if self.event.can_serve_waitlist() {
+            self.serve_waitlist()?;
+        }
         self.lapse_holds()?;
-        if is_due || self.event.can_serve_waitlist() { self.serve_waitlist() } else { Ok(()) }
+        if self.is_due { self.serve_waitlist() } else { Ok(()) }
     }
 
-    fn finish(mut self, outcomes: Vec<Outcome>) -> Result<Decision, Undecided> {
-        if self.left_over {
-            // By the clock: a store asks it, and not the event, what is due.
-            self.event.due_at = Some(self.event.due_at.map_or(self.clock, |due_at| due_at.min(self.clock)));
-        } else if self.event.hold_count == 0 {
-            self.event.due_at = None;
+    fn finish(mut self, outcomes: Vec<Outcome>, deferred: Vec<usize>) -> Result<Decision, Undecided> {
+        let first_lapses_at = if self.is_due { self.first_left_lapses_at() } else { self.event.due_at };
+        // By the clock: a store asks it, and not the event, what is due.
+        let due_already = self.due_at_first.filter(|due_at| *due_at <= self.clock);
+        let left_since = self.is_unfinished().then(|| due_already.unwrap_or(self.clock));
+        self.event.due_at = [first_lapses_at, self.begun_lapses_at, left_since].into_iter().flatten().min();
+        if self.event.hold_count == 0 {
+            self.event.due_at = left_since;
         }
         if !self.changes.is_empty() {
             self.event.changed_at = Some(self.now);
         }
         self.event.check()?;
-        Ok(Decision { outcomes, changes: self.changes, event: self.event })
+        Ok(Decision { outcomes, deferred, changes: self.changes, event: self.event })
+    }
+
+    /// Whether something that is to be done without being asked was left for the next decision.
+    fn is_unfinished(&mut self) -> bool {
+        self.waiting_left || self.is_overdue()
+    }
+
+    /// Takes one change that nobody asked for from what may be made.
+    fn take_unasked(&mut self) {
+        self.unasked_left = self.unasked_left.map(|left| left.saturating_sub(1));
+    }
+
+    /// Has `changes` be made as a consequence of what was asked, if any may be made that were not.
+    fn allow_unasked(&mut self, changes: usize) {
+        if let Some(left) = &mut self.unasked_left {
+            *left = changes.max(*left);
+        }
     }
 
     fn is_full(&self) -> bool {

@@ -8,27 +8,33 @@ use super::{
     accepted, replayed,
 };
 
+/// Where a reservation stands, and in which seats.
+type Place = (Status, Arc<[SeatId]>);
+
 impl Batch<'_> {
-    pub(super) fn reserve(&mut self, command: &Command, reserve: &Reserve) -> Result<Outcome, Undecided> {
+    /// `None` when it would be refused for want of what holds have which are over, or of what is left to those who wait.
+    pub(super) fn reserve(&mut self, command: &Command, reserve: &Reserve) -> Result<Option<Outcome>, Undecided> {
         let fingerprint = command.fingerprint();
         let uuid = command.reservation_uuid(&self.event.id_salt).unwrap_or(reserve.minted);
         if let Some(existing) = self.reservation(uuid) {
-            return Ok(match existing.operation(&command.operation) {
+            return Ok(Some(match existing.operation(&command.operation) {
                 Some(operation) if operation.kind == OperationKind::Reserve && existing.fingerprint == fingerprint => {
                     replayed(existing, operation)
                 }
                 _ => Outcome::Refused(Rejection::KeyReused),
-            });
+            }));
         }
         if let Some(refused) = self.precondition(command) {
-            return Ok(refused);
+            return Ok(Some(refused));
         }
-        if let Some(rejection) = self.forbidden(reserve)? {
-            return Ok(Outcome::Refused(rejection));
-        }
-        let (status, seat_ids) = match self.place(reserve) {
+        let place = match self.forbidden(reserve)? {
+            Some(rejection) => Err(rejection),
+            None => self.place_now(reserve)?,
+        };
+        let (status, seat_ids) = match place {
             Ok(place) => place,
-            Err(rejection) => return Ok(Outcome::Refused(rejection)),
+            Err(rejection) if self.may_pass(&rejection) => return Ok(None),
+            Err(rejection) => return Ok(Some(Outcome::Refused(rejection))),
         };
 
         let version = self.event.version.next();
@@ -51,7 +57,25 @@ impl Batch<'_> {
         if made.status == Status::Waitlisted {
             self.joined.push_back(uuid);
         }
-        Ok(accepted(made))
+        Ok(Some(accepted(made)))
+    }
+
+    /// Whether there may be no cause for a refusal any more when everything is done that was left over here.
+    fn may_pass(&mut self, rejection: &Rejection) -> bool {
+        match rejection {
+            Rejection::InsufficientSeats { requested, .. } => {
+                let at_most = self.event.total_seats - self.event.confirmed_seats;
+                *requested <= at_most && self.is_unfinished()
+            }
+            Rejection::SeatTaken(taken) => {
+                let is_held = |seat: &SeatId| {
+                    self.event.hall.as_ref().is_some_and(|hall| hall.state(*seat) == Some(SeatState::Held))
+                };
+                taken.iter().all(is_held) && self.is_overdue()
+            }
+            Rejection::PartnerLimit { .. } => self.is_overdue(),
+            _ => false,
+        }
     }
 
     /// The rules that have nothing to do with who else wants seats.
@@ -90,8 +114,17 @@ impl Batch<'_> {
         seats.iter().copied().filter(|seat| !known(seat)).collect()
     }
 
+    /// Where the reservation would stand, when as many holds have lapsed as it takes to have seats for it.
+    fn place_now(&mut self, reserve: &Reserve) -> Result<Result<Place, Rejection>, Undecided> {
+        let wants_more = reserve.seat_ids.is_empty() && reserve.seats.get() > self.event.available_seats;
+        if wants_more {
+            self.lapse_for(reserve.seats.get())?;
+        }
+        Ok(self.place(reserve))
+    }
+
     /// Where the reservation would stand: with seats, if they are free and nobody waits for them, or on the waitlist.
-    fn place(&self, reserve: &Reserve) -> Result<(Status, Arc<[SeatId]>), Rejection> {
+    fn place(&self, reserve: &Reserve) -> Result<Place, Rejection> {
         let (requested, available) = (reserve.seats.get(), self.event.available_seats);
         let waiting = self.event.waitlist_count;
         let with_seats = if reserve.hold.is_some() { Status::Held } else { Status::Confirmed };

@@ -14,22 +14,31 @@ impl Batch<'_> {
     /// wait ends here. Nobody joins who wants as much, so this is for those who joined before the event lost seats.
     pub(super) fn serve_waitlist(&mut self) -> Result<(), Undecided> {
         while self.event.waitlist_count > 0 {
-            if self.is_full() {
+            if self.is_full() || self.unasked_left.is_none_or(|left| left == 0) {
                 // What becomes of the head is a question for the next decision.
-                self.left_over = true;
+                self.waiting_left = true;
                 break;
             }
             let head = self.head_of_waitlist()?;
             let seats = head.seats.get();
             if seats > self.event.total_seats {
+                self.take_unasked();
                 self.end_wait(&head)?;
             } else if self.event.sales == Sales::Open && seats <= self.event.available_seats {
+                self.take_unasked();
                 self.promote(&head)?;
             } else {
                 break;
             }
         }
         Ok(())
+    }
+
+    /// Gives the seats of a reservation that ended here to those who wait. They are no more than its seats, and whoever comes
+    /// to the head after them.
+    pub(super) fn serve_with(&mut self, ended: &Reservation) -> Result<(), Undecided> {
+        self.allow_unasked(ended.seats.get() as usize + 1);
+        self.serve_waitlist()
     }
 
     /// Ends a wait that can never be served. It counts as a lapse: nobody asked for it, and earlier versions read it.

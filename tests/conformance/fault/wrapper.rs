@@ -104,7 +104,7 @@ impl EventStore for Broken {
         let creation = self.inner.create(&event, head, deadline).await?;
         if self.is(Fault::OverwritesOnCreate) && creation == Creation::Existed {
             let current = self.current(&event.id, deadline).await?;
-            let reset = Decision { outcomes: Vec::new(), changes: Vec::new(), event };
+            let reset = Decision { outcomes: Vec::new(), deferred: Vec::new(), changes: Vec::new(), event };
             let _ = self.inner.commit(&current, &reset, head, deadline).await;
         }
         Ok(if self.is(Fault::AlwaysCreates) { Creation::Created } else { creation })

@@ -43,7 +43,7 @@ fn a_few_questions_lead_through_any_number_of_due_holds_and_of_those_who_wait() 
     world.batch(&world.commands(&asks, 2_000), at(2));
     world.rounds = 0;
     world.batch(&[], at(11));
-    assert_eq!((world.event.hold_count, world.event.waitlist_count), (548, 952));
+    assert_eq!((world.event.hold_count, world.event.waitlist_count), (1_500, 476));
     world.batch(&[], at(11));
     assert_eq!((world.event.hold_count, world.event.waitlist_count), (1_500, 0));
     assert!(world.rounds <= 6, "{} questions", world.rounds);

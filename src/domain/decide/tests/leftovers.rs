@@ -85,6 +85,38 @@ fn what_an_amendment_frees_is_left_over_too() {
 }
 
 #[test]
+fn a_command_that_names_a_hold_which_is_over_lapses_it_however_many_are_before_it() {
+    let mut world = World::new(200);
+    let mut asks = vec![hold("acme", 1, 10); 100];
+    asks.push(hold("acme", 3, 20).called("confirmed"));
+    asks.push(hold("acme", 3, 20).called("cancelled"));
+    asks.push(hold("acme", 3, 50).called("in time"));
+    world.batch(&world.commands(&asks, 0), at(1));
+    let commands = world.commands(&[confirm("confirmed"), cancel("cancelled"), confirm("in time")], 200);
+    let decision = world.decide_within(&commands, at(30), 2);
+    let told: Vec<_> = decision.outcomes.iter().map(describe).collect();
+    assert_eq!(told[..2], ["refused: the hold had expired before it was confirmed", "refused: unknown"]);
+    assert!(told[2].starts_with("done "), "{told:?}");
+    assert_eq!(decision.changes.len(), 5, "two that come first, two that were named, one that was confirmed");
+    assert!(decision.event.is_due(at(30)), "the others are left");
+}
+
+#[test]
+fn a_command_that_wants_seats_lapses_as_many_holds_as_it_needs() {
+    let mut world = World::new(200);
+    world.batch(&world.commands(&vec![hold("acme", 2, 10); 100], 0), at(1));
+    let commands = world.commands(&[reserve("zoe", 7), reserve("zoe", 2), total_seats(100)], 200);
+    let decision = world.decide_within(&commands, at(30), 1);
+    let told: Vec<_> = decision.outcomes.iter().map(describe).collect();
+    assert_eq!(
+        told,
+        ["made v105, confirmed, t30", "made v107, confirmed, t30"],
+        "one lapse, three for seven seats, one more"
+    );
+    assert_eq!(decision.deferred, [2], "who would have fewer seats waits until all have lapsed");
+}
+
+#[test]
 fn exactly_as_many_as_fit_leave_nothing_over() {
     let mut world = World::new(10_000);
     let commands = world.commands(&vec![hold("acme", 1, 10); CHANGES_MAX], 0);

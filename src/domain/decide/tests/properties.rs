@@ -55,6 +55,53 @@ proptest! {
     }
 
     #[test]
+    fn however_little_is_done_unasked_nobody_is_told_of_a_want_that_is_none(story in story(30), max in 0_usize..4) {
+        let (mut world, batches) = begin(&story);
+        for (now, batch) in batches {
+            for command in batch {
+                let one = std::slice::from_ref(&command);
+                let decision = world.decide_within(one, now, max);
+                prop_assert_eq!(decision.outcomes.len() + decision.deferred.len(), 1);
+                let whole = world.decide(one, now, false).0.outcomes.remove(0);
+                let time = world.event.time(now);
+                match decision.outcomes.first() {
+                    None => {
+                        let unfinished = decision.event.is_due(now);
+                        prop_assert!(unfinished, "{:?} is deferred and nothing is left to be done", command);
+                        prop_assert!(max == 0 || !decision.changes.is_empty(), "no progress");
+                    }
+                    // Who is refused for want of something would be, whatever else had been done.
+                    Some(Outcome::Refused(Rejection::InsufficientSeats { .. } | Rejection::SeatTaken(_)
+                        | Rejection::PartnerLimit { .. } | Rejection::SeatsTaken { .. })) => {
+                        prop_assert!(matches!(whole, Outcome::Refused(_)), "{:?}: {:?}", command, whole);
+                    }
+                    Some(Outcome::Accepted(Subject::Reservation(told))) => {
+                        prop_assert!(!told.is_over(time));
+                        let before = world.reservations.get(&told.id.uuid);
+                        prop_assert!(before.is_none_or(|before| !before.is_over(time)), "{:?} was over", before);
+                    }
+                    Some(_) => {}
+                }
+                let unasked = decision.changes.len() - decision.outcomes.iter().filter_map(accepted_version).count();
+                prop_assert!(unasked <= max + 40, "{} changes that nobody asked for", unasked);
+                world.take(&decision);
+                world.check_sums();
+            }
+        }
+        // What was left over is done in the end, and then all is as it should be.
+        let end = world.event.time(at(1_000));
+        for _ in 0..1_000 {
+            if !world.event.is_due(end) {
+                break;
+            }
+            let decision = world.decide_within(&[], end, max.max(1));
+            world.take(&decision);
+        }
+        world.batch(&[], end);
+        world.check(end);
+    }
+
+    #[test]
     fn deciding_twice_gives_the_same(story in story(20)) {
         let (mut world, batches) = begin(&story);
         for (now, batch) in batches {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::domain::{SeatState, Undecided};
+use crate::domain::{SeatState, Undecided, decide_within, facts_needed_within};
 
 /// Questions for facts that the service puts before it gives up.
 const ROUNDS_MAX: usize = 8;
@@ -55,10 +55,15 @@ impl World {
 
     fn commit(&mut self, commands: &[Command], now: Timestamp, attempted: bool) -> Decision {
         let (decision, rounds) = self.decide(commands, now, attempted);
-        self.event = decision.event.clone();
-        self.reservations.extend(decision.reservations().map(|kept| (kept.id.uuid, kept.clone())));
+        self.take(&decision);
         self.rounds = self.rounds.max(rounds);
         decision
+    }
+
+    /// Commits a decision.
+    pub(super) fn take(&mut self, decision: &Decision) {
+        self.event = decision.event.clone();
+        self.reservations.extend(decision.reservations().map(|kept| (kept.id.uuid, kept.clone())));
     }
 
     /// What would become of `commands`, and how many questions for facts that took. Exactly what is asked is answered.
@@ -67,9 +72,25 @@ impl World {
     }
 
     /// The same, beginning with the facts that are `wanted`.
-    pub(super) fn decide_from(&self, mut wanted: Wanted, commands: &[Command], now: Timestamp) -> (Decision, usize) {
+    pub(super) fn decide_from(&self, wanted: Wanted, commands: &[Command], now: Timestamp) -> (Decision, usize) {
+        self.decide_with(wanted, commands, now, CHANGES_MAX)
+    }
+
+    /// What would become of `commands` when so many changes go along that nobody asked for.
+    pub(super) fn decide_within(&self, commands: &[Command], now: Timestamp, unasked_max: usize) -> Decision {
+        let wanted = facts_needed_within(&self.event, commands, now, false, unasked_max);
+        self.decide_with(wanted, commands, now, unasked_max).0
+    }
+
+    fn decide_with(
+        &self,
+        mut wanted: Wanted,
+        commands: &[Command],
+        now: Timestamp,
+        unasked_max: usize,
+    ) -> (Decision, usize) {
         for round in 1..=ROUNDS_MAX {
-            match decide(&self.event, &self.facts(&wanted), commands, now) {
+            match decide_within(&self.event, &self.facts(&wanted), commands, now, unasked_max) {
                 Ok(decision) => return (decision, round),
                 Err(Undecided::Broken(broken)) => panic!("{broken}"),
                 Err(Undecided::Missing(missing)) => {
