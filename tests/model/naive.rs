@@ -139,8 +139,12 @@ impl Naive {
                 && entry.done.iter().any(|(id, deed, _)| *id == command.operation && *deed == Deed::Reserve)
         };
         if let Some(entry) = self.entries.iter().find(same) {
-            let asked = Reserve { minted: reserve.minted, ..entry.asked.clone() };
-            return if asked == *reserve { Ok(again(&entry.done[0].2)) } else { Err(Rejection::KeyReused) };
+            let sorted = |asked: &Reserve| {
+                let mut seats = asked.seat_ids.to_vec();
+                seats.sort_unstable();
+                Reserve { minted: reserve.minted, seat_ids: seats.into(), ..asked.clone() }
+            };
+            return if sorted(&entry.asked) == sorted(reserve) { Ok(again(&entry.done[0].2)) } else { Err(Rejection::KeyReused) };
         }
         self.precondition(command)?;
         self.forbidden(reserve)?;

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use super::{
-    super::{Limited, Reserve, Sales, SeatId, SeatState},
+    super::{Fingerprint, Limited, Reserve, Sales, SeatId, SeatState},
     Arc, Batch, Command, OperationKind, Outcome, Rejection, Reservation, ReservationId, Status, Undecided, Wanted,
     accepted, replayed,
 };
@@ -18,7 +18,10 @@ impl Batch<'_> {
         let uuid = command.reservation_uuid(&self.event.id_salt).unwrap_or(reserve.minted);
         if let Some(existing) = self.reservation(uuid) {
             return Ok(Some(match existing.operation(&command.operation) {
-                Some(operation) if operation.kind == OperationKind::Reserve && existing.fingerprint == fingerprint => {
+                Some(operation)
+                    if operation.kind == OperationKind::Reserve
+                        && (existing.fingerprint == fingerprint || names_the_same(reserve, existing)) =>
+                {
                     replayed(existing, operation)
                 }
                 _ => Outcome::Refused(Rejection::KeyReused),
@@ -150,4 +153,17 @@ impl Batch<'_> {
     pub(super) fn best_seats(&self, count: u32) -> Arc<[SeatId]> {
         self.event.hall.as_ref().and_then(|hall| hall.best(count)).unwrap_or_default().into()
     }
+}
+
+/// Whether a request under the key of `existing` asks for the same named seats in another order, and for nothing else that
+/// differs: seats have no order. The first request's is that of the reservation, which its fingerprint was taken of.
+fn names_the_same(reserve: &Reserve, existing: &Reservation) -> bool {
+    let sorted = |seats: &[SeatId]| {
+        let mut seats = seats.to_vec();
+        seats.sort_unstable();
+        seats
+    };
+    let same_seats = !reserve.seat_ids.is_empty() && sorted(&reserve.seat_ids) == sorted(&existing.seat_ids);
+    let as_it_was = || Reserve { seat_ids: existing.seat_ids.clone(), ..reserve.clone() };
+    same_seats && existing.fingerprint == Some(Fingerprint::of_reserve(&as_it_was()))
 }

@@ -89,3 +89,23 @@ fn named_seats_are_not_waited_for() {
         ],
     );
 }
+
+#[test]
+fn seats_in_another_order_are_the_same_request_under_a_key() {
+    let taken = "refused: key reused";
+    check_hall(
+        "....",
+        &[
+            (1, reserve_named("acme", &["A3", "A1"]).key("k"), "made v1, confirmed, t1 A3 A1", "s.s."),
+            (2, reserve_named("acme", &["A1", "A3"]).key("k"), "again v1, confirmed, t1 A3 A1", "s.s."),
+            (2, reserve_named("acme", &["A1", "A2"]).key("k"), taken, "s.s."),
+            (2, reserve_named("acme", &["A1", "A3"]).held(9).key("k"), taken, "s.s."),
+            (2, reserve_named("acme", &["A1"]).key("k"), taken, "s.s."),
+            (2, reserve("acme", 2).key("k"), taken, "s.s."),
+            (3, cancel_keyed("acme", "k"), "done v2, cancelled, t1 A3 A1", "...."),
+            (3, reserve_named("acme", &["A1", "A3"]).key("k"), "again v1, confirmed, t1 A3 A1", "...."),
+            (3, reserve("acme", 2).key("j"), "made v3, confirmed, t3 A1 A2", "ss.."),
+            (3, reserve_named("acme", &["A1", "A2"]).key("j"), taken, "ss.."),
+        ],
+    );
+}
