@@ -77,15 +77,21 @@ pub(super) struct Committer {
     /// Whether the last look found no such event: then nothing is worth keeping, and many tasks for events that do not exist
     /// must not add up.
     unknown: bool,
-    /// Whether the last decision left holds that are over, so that there are more of them than are asked for at first.
-    backlog: bool,
-    /// Whether something unasked was or may have been part of what was to be committed last.
-    did_unasked: bool,
-    /// Until when nothing is done unasked along with commands: what it would have done was refused by the store.
-    unasked_refused_until: Option<Instant>,
+    unasked: Unasked,
     /// Whether the store failed at the last attempt; an outage is logged when it begins and when it ends.
     outage: bool,
     pub(super) pace: Pace,
+}
+
+/// What is remembered of changes that nobody asked for.
+#[derive(Debug, Default)]
+struct Unasked {
+    /// Whether the last decision left some, so that there are more holds to lapse than are asked for at first.
+    is_behind: bool,
+    /// Whether some were, or may have been, part of what was to be committed last.
+    was_done: bool,
+    /// Until when none are made along with commands: the store refused what they were part of.
+    refused_until: Option<Instant>,
 }
 
 impl Committer {
@@ -96,9 +102,7 @@ impl Committer {
             current: None,
             suspects: VecDeque::new(),
             unknown: false,
-            backlog: false,
-            did_unasked: false,
-            unasked_refused_until: None,
+            unasked: Unasked::default(),
             outage: false,
             pace: Pace::default(),
         }
@@ -124,9 +128,9 @@ impl Committer {
 
     /// Has commands be decided without anything that nobody asked for, for a while. `false` when they were.
     pub(super) fn put_unasked_off(&mut self, batch: &Batch) -> bool {
-        let goes_along = !batch.is_unasked() && self.did_unasked && self.unasked_max(batch, 0) > 0;
+        let goes_along = !batch.is_unasked() && self.unasked.was_done && self.unasked_max(batch, 0) > 0;
         if goes_along {
-            self.unasked_refused_until = Some(Instant::now() + UNASKED_PUT_OFF);
+            self.unasked.refused_until = Some(Instant::now() + UNASKED_PUT_OFF);
         }
         goes_along
     }
@@ -138,7 +142,7 @@ impl Committer {
         if batch.is_unasked() {
             return CHANGES_MAX.min(share);
         }
-        if self.unasked_refused_until.is_some_and(|until| Instant::now() < until) {
+        if self.unasked.refused_until.is_some_and(|until| Instant::now() < until) {
             return 0;
         }
         batch.len().clamp(UNASKED_MIN, UNASKED_BESIDE_MAX).min(share)
@@ -192,12 +196,11 @@ impl Committer {
 
     /// The time of the batch, and the event as it is known, or else loaded.
     async fn prepare(&mut self, batch: &mut Batch, deadline: Instant) -> Result<(Timestamp, Arc<Snapshot>), Attempt> {
-        let now = match batch.now {
-            Some(now) => now,
-            None => {
-                let time = self.store.now(deadline).await.map_err(failed)?;
-                *batch.now.insert(Now { time, taken: Instant::now() })
-            }
+        let now = if let Some(now) = batch.now {
+            now
+        } else {
+            let time = self.store.now(deadline).await.map_err(failed)?;
+            *batch.now.insert(Now { time, taken: Instant::now() })
         };
         Ok((now.time, self.snapshot(deadline).await?))
     }
@@ -210,16 +213,16 @@ impl Committer {
         deadline: Instant,
     ) -> Attempt {
         let unasked_max = self.unasked_max(batch, snapshot.journal.entry_count());
-        let holds = if self.backlog { unasked_max } else { HOLDS_AT_FIRST.min(unasked_max) };
+        let holds = if self.unasked.is_behind { unasked_max } else { HOLDS_AT_FIRST.min(unasked_max) };
         let effort = Effort { unasked_max, holds };
         // What cannot even be decided may be so for what nobody asked for.
-        self.did_unasked = snapshot.event.is_due(now) || snapshot.event.waitlist_count > 0;
+        self.unasked.was_done = snapshot.event.is_due(now) || snapshot.event.waitlist_count > 0;
         let decision = match decide_on(&snapshot, batch, now, effort, &*self.store, deadline).await {
             Ok(decision) => decision,
             Err(attempt) => return attempt,
         };
-        self.backlog = decision.event.is_due(now);
-        self.did_unasked = unasked(&decision).next().is_some();
+        self.unasked.is_behind = decision.event.is_due(now);
+        self.unasked.was_done = unasked(&decision).next().is_some();
         batch.defer(&decision.deferred);
         let base = snapshot.base();
         if decision.is_empty(&snapshot.event) && !self.may_land_late(base, batch, &decision.outcomes) {

@@ -129,6 +129,16 @@ impl Batch {
         self
     }
 
+    /// This batch, and another one behind it. Neither may be unclear.
+    pub(super) fn join(mut self, other: Self) -> Self {
+        self.decide_anew();
+        self.members.extend(other.deferred);
+        self.members.extend(other.members);
+        self.attempted |= other.attempted;
+        self.look_after_until = self.look_after_until.max(other.look_after_until);
+        self
+    }
+
     /// Sets those of its commands aside, by their places, that the decision deferred.
     pub(super) fn defer(&mut self, places: &[usize]) {
         let mut places = places.iter().copied().peekable();
@@ -343,6 +353,15 @@ mod tests {
         batch.tried(Failure::Unavailable("no answer in time".to_owned()));
         batch.tried(Failure::Conflict);
         assert!(batch.attempted, "a later miss says nothing about an earlier attempt");
+    }
+
+    #[test]
+    fn what_is_left_of_two_batches_is_one_batch() {
+        let until = Instant::now();
+        let mut left = Batch::new([]).looking_after(until);
+        left.attempted = true;
+        let joined = Batch::new([]).join(left);
+        assert!(joined.attempted && joined.look_after_until == Some(until));
     }
 
     #[test]

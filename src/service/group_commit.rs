@@ -94,6 +94,23 @@ struct EventTask {
     left: Option<Batch>,
 }
 
+/// What becomes of a batch that was refused.
+enum Refused {
+    /// It has ended, or its parts are tried.
+    Ended,
+    /// It is to be decided again.
+    Again(Batch),
+    /// It is to be tried again later.
+    Failed(Batch, Failure),
+}
+
+impl Refused {
+    fn ends(batch: Batch, error: &ServiceError) -> Self {
+        batch.fail(error);
+        Self::Ended
+    }
+}
+
 impl EventTask {
     fn patience(&self) -> Instant {
         Instant::now() + self.limits.request_timeout
@@ -116,9 +133,9 @@ impl EventTask {
                     self.rest(pause).await;
                     // One commit may not have had room for everything.
                     if self.committer.is_due(now) {
-                        self.left = Some(rest.looking_after(self.patience()));
+                        self.leave(rest.looking_after(self.patience()));
                     } else if !rest.is_unasked() {
-                        self.left = Some(rest);
+                        self.leave(rest);
                     }
                     return;
                 }
@@ -128,7 +145,7 @@ impl EventTask {
                     if batch.has_deferred() {
                         // What they wait for is not done along with commands for the time being.
                         self.rest(DEFERRED_PAUSE).await;
-                        self.left = Some(batch.take_deferred());
+                        self.leave_deferred(&mut batch);
                     }
                     return;
                 }
@@ -143,7 +160,9 @@ impl EventTask {
                     match self.prove(base, deadline).await {
                         Ok(()) => {
                             let rest = batch.answer(outcomes);
-                            self.left = Some(rest).filter(|rest| !rest.is_unasked());
+                            if !rest.is_unasked() {
+                                self.leave(rest);
+                            }
                             return;
                         }
                         Err(failure) => failure,
@@ -154,7 +173,7 @@ impl EventTask {
                     if matches!(failure, Failure::Conflict) {
                         let pause = self.committer.pace.turn_for_rivals();
                         self.rest(pause).await;
-                        self.left = Some(Batch::new([]).looking_after(self.patience()));
+                        self.leave(Batch::new([]).looking_after(self.patience()));
                     }
                     return;
                 }
@@ -163,46 +182,17 @@ impl EventTask {
                     batch.mark_unclear(&snapshot.event, &outcomes);
                     Failure::Unavailable(why)
                 }
-                // While an earlier attempt may yet land, the batch must stay together, and nobody can be told anything. So
-                // first that is ruled out.
-                Attempt::Refused(why, _) if batch.unclear => match self.fence(deadline).await {
-                    Attempt::Committed(..) => {
-                        batch.fenced();
+                Attempt::Refused(why, decided) => match self.refused(batch, why, decided, deadline).await {
+                    Refused::Ended => return,
+                    Refused::Again(again) => {
+                        batch = again;
                         continue;
                     }
-                    Attempt::Failed(failure) => failure,
-                    Attempt::Hopeless(error) => return batch.fail(&error),
-                    _ => return batch.fail(&ServiceError::Internal(why)),
+                    Refused::Failed(again, failure) => {
+                        batch = again;
+                        failure
+                    }
                 },
-                // What nobody asked for may be to blame, and can be left out.
-                Attempt::Refused(why, _) if self.committer.put_unasked_off(&batch) => {
-                    log::error!(event_id:% = self.committer.event_id(), batch_size = batch.len();
-                        "the store refuses a batch, trying its commands without lapses and promotions: {why}");
-                    batch.decide_anew();
-                    continue;
-                }
-                Attempt::Refused(why, _) if batch.len() > 1 => {
-                    log::error!(event_id:% = self.committer.event_id(), batch_size = batch.len();
-                        "the store refuses a batch, trying its halves: {why}");
-                    return self.proofs.give_back(batch.split());
-                }
-                Attempt::Refused(why, decided) => {
-                    self.leave_deferred(&mut batch);
-                    if batch.is_unasked() {
-                        log::error!(event_id:% = self.committer.event_id(); "the event cannot be looked after: {why}");
-                    }
-                    // Who asked before without learning what came of it is told that nothing did only if that is proven.
-                    match decided.filter(|_| batch.may_be_done()) {
-                        None => return batch.fail(&ServiceError::Internal(why)),
-                        Some((base, outcomes)) => match self.prove(base, deadline).await {
-                            Ok(()) => {
-                                batch.mark_not_done(&outcomes);
-                                return batch.fail(&ServiceError::Internal(why));
-                            }
-                            Err(failure) => failure,
-                        },
-                    }
-                }
                 Attempt::Hopeless(error) => return batch.fail(&error),
             };
             let is_conflict = matches!(failure, Failure::Conflict);
@@ -216,10 +206,66 @@ impl EventTask {
         }
     }
 
+    /// Finds out who is to blame that a batch was refused.
+    async fn refused(
+        &mut self,
+        mut batch: Batch,
+        why: String,
+        decided: Option<(Base, Vec<Outcome>)>,
+        deadline: Instant,
+    ) -> Refused {
+        let event_id = self.committer.event_id().clone();
+        // While an earlier attempt may yet land, the batch must stay together, and nobody can be told anything. So first that
+        // is ruled out.
+        if batch.unclear {
+            return match self.fence(deadline).await {
+                Attempt::Committed(..) => {
+                    batch.fenced();
+                    Refused::Again(batch)
+                }
+                Attempt::Failed(failure) => Refused::Failed(batch, failure),
+                Attempt::Hopeless(error) => Refused::ends(batch, &error),
+                _ => Refused::ends(batch, &ServiceError::Internal(why)),
+            };
+        }
+        // What nobody asked for may be to blame, and can be left out.
+        if self.committer.put_unasked_off(&batch) {
+            log::error!(event_id:%, batch_size = batch.len();
+                "the store refuses a batch, trying its commands without lapses and promotions: {why}");
+            batch.decide_anew();
+            return Refused::Again(batch);
+        }
+        if batch.len() > 1 {
+            log::error!(event_id:%, batch_size = batch.len(); "the store refuses a batch, trying its halves: {why}");
+            self.proofs.give_back(batch.split());
+            return Refused::Ended;
+        }
+        self.leave_deferred(&mut batch);
+        if batch.is_unasked() {
+            log::error!(event_id:%; "the event cannot be looked after: {why}");
+        }
+        // Who asked before without learning what came of it is told that nothing did only if that is proven.
+        if let Some((base, outcomes)) = decided.filter(|_| batch.may_be_done()) {
+            if let Err(failure) = self.prove(base, deadline).await {
+                return Refused::Failed(batch, failure);
+            }
+            batch.mark_not_done(&outcomes);
+        }
+        Refused::ends(batch, &ServiceError::Internal(why))
+    }
+
+    /// Leaves a batch to the next one, behind what is left already.
+    fn leave(&mut self, rest: Batch) {
+        self.left = Some(match self.left.take() {
+            Some(left) => left.join(rest),
+            None => rest,
+        });
+    }
+
     /// Leaves those commands to the next batch that were deferred.
     fn leave_deferred(&mut self, batch: &mut Batch) {
         if batch.has_deferred() {
-            self.left = Some(batch.take_deferred());
+            self.leave(batch.take_deferred());
         }
     }
 

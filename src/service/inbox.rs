@@ -156,3 +156,41 @@ impl Inboxes {
         std::mem::take(&mut open.tasks)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{
+        domain::{Command, OperationId, Request},
+        service::{answers::answering, batch},
+    };
+
+    fn envelope() -> Envelope {
+        let command =
+            Command { operation: OperationId::Unasked, expected: None, request: Request::Cancel(Uuid::nil()) };
+        let sender = batch::Sender { request_id: "".into(), deadline: Instant::now(), answer: answering().0 };
+        Envelope { command, sender }
+    }
+
+    #[tokio::test]
+    async fn the_word_that_an_event_is_to_be_looked_after_takes_no_commands_place() {
+        let (sender, mut inbox) = Inbox::new(2);
+        for _ in 0..10 {
+            let _ = sender.look_after.try_send(());
+        }
+        for _ in 0..2 {
+            sender.commands.try_send(envelope()).expect("there is room for two");
+        }
+        assert!(sender.commands.try_send(envelope()).is_err(), "and for no more");
+        let mut gathered = Vec::new();
+        assert!(inbox.wait(&mut gathered, 10).await && gathered.len() == 2, "commands come first");
+        assert!(sender.look_after.try_send(()).is_ok(), "deciding them looks after the event, so no word is left");
+        gathered.clear();
+        assert!(inbox.wait(&mut gathered, 10).await && gathered.is_empty(), "a word alone wakes the task, too");
+        drop(sender);
+        assert!(!inbox.wait(&mut gathered, 10).await, "a closed inbox comes to its end");
+    }
+}

@@ -144,7 +144,11 @@ impl Naive {
                 seats.sort_unstable();
                 Reserve { minted: reserve.minted, seat_ids: seats.into(), ..asked.clone() }
             };
-            return if sorted(&entry.asked) == sorted(reserve) { Ok(again(&entry.done[0].2)) } else { Err(Rejection::KeyReused) };
+            return if sorted(&entry.asked) == sorted(reserve) {
+                Ok(again(&entry.done[0].2))
+            } else {
+                Err(Rejection::KeyReused)
+            };
         }
         self.precondition(command)?;
         self.forbidden(reserve)?;

@@ -13,7 +13,7 @@ impl Batch<'_> {
     pub(super) fn held_from_now(&mut self, reservation: Reservation) -> Reservation {
         let Some(hold) = reservation.hold else { return reservation };
         let expires_at = hold.after(self.now);
-        self.begun_lapses_at = Some(self.begun_lapses_at.map_or(expires_at, |begun| begun.min(expires_at)));
+        self.holds.begun_lapses_at = Some(self.holds.begun_lapses_at.map_or(expires_at, |begun| begun.min(expires_at)));
         Reservation { status: Status::Held, expires_at: Some(expires_at), ..reservation }
     }
 
@@ -59,10 +59,10 @@ impl Batch<'_> {
     /// Ends holds whose time is over, the earliest first, as many as may be ended without being asked. Where somebody waits,
     /// half of what may be done is left for giving them the seats.
     pub(super) fn lapse_holds(&mut self) -> Result<(), Undecided> {
-        let Some(left) = self.unasked_left.filter(|_| self.is_due) else { return Ok(()) };
+        let Some(left) = self.unasked_left.filter(|_| self.holds.is_due) else { return Ok(()) };
         let max = if self.event.waitlist_count > 0 { left.div_ceil(2) } else { left };
         let known = self.facts.holds.len();
-        if !self.due_are_known && known < max.min(CHANGES_MAX) {
+        if !self.holds.due_are_known && known < max.min(CHANGES_MAX) {
             let holds = (known.max(1) * MORE_HOLDS).min(self.event.hold_count as usize);
             return Err(Undecided::Missing(Wanted { holds, ..Wanted::default() }));
         }
@@ -80,12 +80,12 @@ impl Batch<'_> {
     /// Ends as many holds whose time is over as it takes to have `seats` free seats; none when that is not enough, as far as
     /// is known, or when somebody waits, whose the seats would be.
     pub(super) fn lapse_for(&mut self, seats: u32) -> Result<bool, Undecided> {
-        if !self.is_due || self.event.waitlist_count > 0 {
+        if !self.holds.is_due || self.event.waitlist_count > 0 {
             return Ok(false);
         }
         let mut free = self.event.available_seats;
         let mut lapsing = Vec::new();
-        for hold in &self.facts.holds[self.holds_passed..] {
+        for hold in &self.facts.holds[self.holds.passed..] {
             if free >= seats || !hold.is_over(self.now) || self.changes.len() + lapsing.len() >= CHANGES_MAX {
                 break;
             }
@@ -112,12 +112,12 @@ impl Batch<'_> {
     /// The first hold that is known, as it stands now.
     fn next_hold(&mut self) -> Option<Arc<Reservation>> {
         let facts = self.facts;
-        while let Some(listed) = facts.holds.get(self.holds_passed) {
+        while let Some(listed) = facts.holds.get(self.holds.passed) {
             let hold = self.current(listed);
             if hold.status == Status::Held {
                 return Some(hold);
             }
-            self.holds_passed += 1;
+            self.holds.passed += 1;
         }
         None
     }
@@ -129,7 +129,7 @@ impl Batch<'_> {
 
     /// Whether holds may be left that have had their time.
     pub(super) fn is_overdue(&mut self) -> bool {
-        self.is_due && (!self.due_are_known || self.next_overdue().is_some())
+        self.holds.is_due && (!self.holds.due_are_known || self.next_overdue().is_some())
     }
 
     /// When the first hold lapses of those that are left, if there are any. Those that are not known lapse no earlier than
@@ -138,8 +138,8 @@ impl Batch<'_> {
         let last_known = self.facts.holds.last();
         match self.next_hold() {
             Some(hold) => hold.expires_at,
-            None if self.facts.holds.len() >= self.holds_at_first => None,
-            None => last_known.map_or(self.due_at_first, |last| last.expires_at),
+            None if self.facts.holds.len() >= self.holds.at_first => None,
+            None => last_known.map_or(self.holds.due_at_first, |last| last.expires_at),
         }
     }
 }

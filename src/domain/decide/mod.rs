@@ -149,21 +149,28 @@ struct Batch<'a> {
     joined: VecDeque<Uuid>,
     /// What those partners have who were asked about.
     partners: HashMap<PartnerId, Possessions>,
-    /// How many holds there were, and when the event was due.
-    holds_at_first: usize,
-    due_at_first: Option<Timestamp>,
-    /// Whether the event was due: some hold may have to lapse, or something was left over.
-    is_due: bool,
-    /// How many of the holds that are known, from the first, were dealt with.
-    holds_passed: usize,
-    /// Whether every hold that is due is known.
-    due_are_known: bool,
-    /// When the first of the holds lapses that began here.
-    begun_lapses_at: Option<Timestamp>,
+    /// Where it stands with the holds.
+    holds: Holds,
     /// Changes that nobody asked for that may still be made; none if there may be none at all.
     unasked_left: Option<usize>,
     /// Whether those who wait were left, so that free seats may be theirs.
     waiting_left: bool,
+}
+
+/// How far holds were dealt with.
+struct Holds {
+    /// How many there were.
+    at_first: usize,
+    /// When the event was due.
+    due_at_first: Option<Timestamp>,
+    /// Whether it was: some hold may have to lapse, or something was left over.
+    is_due: bool,
+    /// How many of those that are known, from the first, were dealt with.
+    passed: usize,
+    /// Whether every one that is due is known.
+    due_are_known: bool,
+    /// When the first of those lapses that began here.
+    begun_lapses_at: Option<Timestamp>,
 }
 
 /// What a partner has of an event, in active reservations.
@@ -196,12 +203,14 @@ impl<'a> Batch<'a> {
             waiting_is_known: facts.waitlist.len() >= event.waitlist_count as usize,
             joined: VecDeque::new(),
             partners: facts.partners.iter().map(|(partner, active)| (partner.clone(), total(active))).collect(),
-            holds_at_first: event.hold_count as usize,
-            due_at_first: event.due_at,
-            is_due: event.is_due(clock),
-            holds_passed: 0,
-            due_are_known: all_are_known || facts.holds.last().is_some_and(|last| !last.is_over(now)),
-            begun_lapses_at: None,
+            holds: Holds {
+                at_first: event.hold_count as usize,
+                due_at_first: event.due_at,
+                is_due: event.is_due(clock),
+                passed: 0,
+                due_are_known: all_are_known || facts.holds.last().is_some_and(|last| !last.is_over(now)),
+                begun_lapses_at: None,
+            },
             unasked_left: Some(unasked_max).filter(|max| *max > 0),
             waiting_left: false,
         }
@@ -214,15 +223,15 @@ impl<'a> Batch<'a> {
             self.serve_waitlist()?;
         }
         self.lapse_holds()?;
-        if self.is_due { self.serve_waitlist() } else { Ok(()) }
+        if self.holds.is_due { self.serve_waitlist() } else { Ok(()) }
     }
 
     fn finish(mut self, outcomes: Vec<Outcome>, deferred: Vec<usize>) -> Result<Decision, Undecided> {
-        let first_lapses_at = if self.is_due { self.first_left_lapses_at() } else { self.event.due_at };
+        let first_lapses_at = if self.holds.is_due { self.first_left_lapses_at() } else { self.event.due_at };
         // By the clock: a store asks it, and not the event, what is due.
-        let due_already = self.due_at_first.filter(|due_at| *due_at <= self.clock);
+        let due_already = self.holds.due_at_first.filter(|due_at| *due_at <= self.clock);
         let left_since = self.is_unfinished().then(|| due_already.unwrap_or(self.clock));
-        self.event.due_at = [first_lapses_at, self.begun_lapses_at, left_since].into_iter().flatten().min();
+        self.event.due_at = [first_lapses_at, self.holds.begun_lapses_at, left_since].into_iter().flatten().min();
         if self.event.hold_count == 0 {
             self.event.due_at = left_since;
         }
