@@ -1,8 +1,15 @@
 //! Says what was lost, doubled or reordered, from the history of every request and the state at the end.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::Duration,
+};
 
 use super::history::{Asked, Entry, Outcome};
+
+/// No answer may take longer: the default of `REQUEST_TIMEOUT_MS`, and as much again for a machine on which test, servers and
+/// stores take turns.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
 
 /// What the store holds when all is over.
 #[derive(Debug, Clone, Default)]
@@ -15,6 +22,8 @@ pub(crate) struct FinalState {
     pub(crate) reservations: BTreeMap<String, Found>,
     /// Whether `reservations` are all there are, or only those that answers told of.
     pub(crate) complete: bool,
+    /// When each reservation was made, in milliseconds, by the version that made it, as far as that is known.
+    pub(crate) made: BTreeMap<i64, i64>,
 }
 
 /// A reservation at the end.
@@ -60,6 +69,10 @@ pub(crate) enum Violation {
     KeyBookedTwice { partner: String, key: String, one: String, other: String },
     #[error("{request} was done by an earlier try, and those were told that nothing was changed: {refusals}")]
     DoneThoughRefused { request: String, refusals: String },
+    #[error("the answer to {request} took {took:?}")]
+    AnsweredLate { request: String, took: Duration },
+    #[error("version {version} was made before version {earlier}, by the times that they tell")]
+    TimeWentBack { version: i64, earlier: i64 },
     #[error("partner {partner} has {found} reservations for {asked} requests that were not refused")]
     BookedUnasked { partner: String, found: usize, asked: usize },
 }
@@ -72,6 +85,7 @@ pub(crate) fn check(history: &[Entry], end: &FinalState) -> Vec<Violation> {
     check_reservations(&told, &cancels, end, &mut violations);
     check_denials(history, &told, &cancels, &mut violations);
     check_refusals(history, &mut violations);
+    check_times(history, end, &mut violations);
     check_sums(history, end, &mut violations);
     check_partners(history, end, &mut violations);
     check_versions(&told, &cancels, end, &mut violations);
@@ -223,6 +237,20 @@ fn check_refusals(history: &[Entry], violations: &mut Vec<Violation>) {
         match entry.outcome.refusal() {
             Some(code) => refusals.entry(request).or_default().push(format!("{code} by process {}", entry.process)),
             None => drop(may_be_done.insert(request)),
+        }
+    }
+}
+
+/// Every answer comes in time, and what was made later does not look older.
+fn check_times(history: &[Entry], end: &FinalState, violations: &mut Vec<Violation>) {
+    for entry in history.iter().filter(|entry| entry.took > ANSWERED_WITHIN) {
+        violations.push(Violation::AnsweredLate { request: format!("{:?}", entry.asked), took: entry.took });
+    }
+    let made: Vec<_> = end.made.iter().collect();
+    for pair in made.windows(2) {
+        let [(earlier, before), (version, after)] = [pair[0], pair[1]];
+        if after < before {
+            violations.push(Violation::TimeWentBack { version: *version, earlier: *earlier });
         }
     }
 }

@@ -21,7 +21,8 @@ impl Story {
     fn line(mut self, asked: Asked, outcome: Outcome) -> Self {
         let sent = 2 * self.history.len() as u64;
         let answered = if outcome == Outcome::Unknown { u64::MAX } else { sent + 1 };
-        self.history.push(Entry { process: 0, asked, sent, answered, outcome, replayed: false });
+        let took = std::time::Duration::ZERO;
+        self.history.push(Entry { process: 0, asked, sent, answered, outcome, replayed: false, took });
         self
     }
 
@@ -271,4 +272,23 @@ fn a_reservation_that_nobody_asked_for_is_seen() {
     Story::new().asks("a", refused("version-conflict")).holds("a", "r1", 1).shows(unasked);
     // Booked by the try that got no answer, and again by the one that did.
     Story::new().asks("a", Outcome::Unknown).holds("a", "r0", 1).reserves("a", "r1", 2).shows(unasked);
+}
+
+#[test]
+fn an_answer_that_comes_late_is_seen() {
+    let mut story = Story::new().reserves("acme", "a", 1);
+    story.history[0].took = super::ANSWERED_WITHIN;
+    assert_eq!(check(&story.history, &story.end), []);
+    story.history[0].took += std::time::Duration::from_millis(1);
+    let found = check(&story.history, &story.end);
+    assert!(matches!(found[..], [Violation::AnsweredLate { .. }]), "{found:?}");
+}
+
+#[test]
+fn what_was_made_later_and_looks_older_is_seen() {
+    let mut story = Story::new().reserves("acme", "a", 1).reserves("zoe", "z", 2);
+    story.end.made = [(1, 1_000), (2, 1_000)].into();
+    assert_eq!(check(&story.history, &story.end), []);
+    story.end.made.insert(2, 999);
+    assert_eq!(check(&story.history, &story.end), [Violation::TimeWentBack { version: 2, earlier: 1 }]);
 }

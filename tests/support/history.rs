@@ -1,9 +1,12 @@
 //! Who asked for what, and what came back: the record of a test, from which [`super::checker::check`] tells
 //! whether the service kept its promises.
 
-use std::sync::{
-    Mutex, PoisonError,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use super::client::{Answer, Client, key};
@@ -44,6 +47,8 @@ pub(crate) struct Entry {
     pub(crate) outcome: Outcome,
     /// Whether the answer says that it repeats an earlier one.
     pub(crate) replayed: bool,
+    /// How long the answer took, if one came.
+    pub(crate) took: Duration,
 }
 
 /// All requests of one test. Shared by its tasks.
@@ -69,15 +74,25 @@ impl History {
         asked: Asked,
         request: impl Future<Output = reqwest::Result<Answer>>,
     ) -> reqwest::Result<Answer> {
-        let entry =
-            Entry { process, asked, sent: self.tick(), answered: u64::MAX, outcome: Outcome::Unknown, replayed: false };
+        let entry = Entry {
+            process,
+            asked,
+            sent: self.tick(),
+            answered: u64::MAX,
+            outcome: Outcome::Unknown,
+            replayed: false,
+            took: Duration::ZERO,
+        };
         let place = self.with_entries(|entries| {
             entries.push(entry);
             entries.len() - 1
         });
+        let begun = Instant::now();
         let answer = request.await;
+        let took = if answer.is_ok() { begun.elapsed() } else { Duration::ZERO };
         let (answered, outcome) = (self.tick(), answer.as_ref().map_or(Outcome::Unknown, Outcome::of));
         let replayed = answer.as_ref().is_ok_and(|answer| answer.header("idempotent-replayed").is_some());
+        self.with_entries(|entries| entries[place].took = took);
         if outcome != Outcome::Unknown {
             self.with_entries(|entries| {
                 let entry = &mut entries[place];

@@ -45,6 +45,11 @@ async fn final_state(client: &Client, store: &Store, entries: &[Entry]) -> Final
     store.wait_settled(SETTLE_PATIENCE).await;
     let documents = store.reservation_documents().await;
     let complete = documents.is_some();
+    let made_at = |document: &Document| {
+        let at = document.get_datetime("createdAt").expect("a reservation has it").timestamp_millis();
+        (whole(document, "createdVersion"), at)
+    };
+    let made = documents.iter().flatten().map(made_at).collect();
     let mut reservations: BTreeMap<String, Found> =
         documents.unwrap_or_default().iter().map(Found::of_document).collect();
 
@@ -70,7 +75,13 @@ async fn final_state(client: &Client, store: &Store, entries: &[Entry]) -> Final
         version: summary.number("version"),
         reservations,
         complete,
+        made,
     }
+}
+
+fn whole(document: &Document, field: &str) -> i64 {
+    let value = document.get(field).expect("a reservation has it");
+    value.as_i64().or(value.as_i32().map(i64::from)).expect("a whole number")
 }
 
 impl Found {
@@ -84,10 +95,7 @@ impl Found {
     }
 
     fn of_document(document: &Document) -> (String, Self) {
-        let number = |field| {
-            let value = document.get(field).expect("a reservation has it");
-            value.as_i64().or(value.as_i32().map(i64::from)).expect("a whole number")
-        };
+        let number = |field| whole(document, field);
         let text = |field| document.get_str(field).expect("a reservation has it");
         let found = Self {
             partner: text("partnerId").to_owned(),
