@@ -4,7 +4,7 @@
 //! - [`crowds`], [`processes`]: many at once, in one process and in several
 //! - [`sales`]: waitlist, holds, named seats and limits, under crowds and crashes
 //! - [`crashes`], [`failovers`], [`outages`]: servers and stores that die and come back
-//! - [`lifecycle`]: starting and stopping
+//! - [`lifecycle`]: starting and stopping; [`earlier_builds`]: what those before this one wrote
 //! - [`harness`]: the ground that all of it stands on
 
 #[path = "../support/mod.rs"]
@@ -13,6 +13,7 @@ mod support;
 mod contract;
 mod crashes;
 mod crowds;
+mod earlier_builds;
 mod failovers;
 mod harness;
 mod hostile;

@@ -105,6 +105,28 @@ pub(crate) async fn drop_database(uri: &str) {
     dropped.await.unwrap_or_else(|error| panic!("the database cannot be dropped: {error}"));
 }
 
+/// Fills an empty database with what `copy` holds: `{collections: [{name, options, indexes, documents}]}`, as the server's
+/// own `create`, `createIndexes` and `insert` take them.
+pub(crate) async fn restore_database(uri: &str, copy: &Document) {
+    let restored = with_client(uri, async |client| {
+        let database = client.default_database().expect("the connection string names one");
+        for collection in copy.get_array("collections").expect("a list").iter().filter_map(|one| one.as_document()) {
+            let name = collection.get_str("name").expect("a name");
+            let mut create = doc! { "create": name };
+            create.extend(collection.get_document("options").expect("options").clone());
+            database.run_command(create).await?;
+            for (command, field) in [("createIndexes", "indexes"), ("insert", "documents")] {
+                let values = collection.get_array(field).expect("a list");
+                if !values.is_empty() {
+                    database.run_command(doc! { command: name, field: values.clone() }).await?;
+                }
+            }
+        }
+        Ok(())
+    });
+    restored.await.unwrap_or_else(|error| panic!("the copy cannot be restored: {error}"));
+}
+
 /// Works with a client that lives no longer than that: a client belongs to the runtime of the test that made it.
 async fn with_client<T>(
     uri: &str,
