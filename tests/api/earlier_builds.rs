@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bson::{Document, doc};
+use bson::Document;
 use reqwest::Method;
 use serde_json::{Value, json};
 

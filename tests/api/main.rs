@@ -5,6 +5,7 @@
 //! - [`sales`]: waitlist, holds, named seats and limits, under crowds and crashes
 //! - [`crashes`], [`failovers`], [`outages`]: servers and stores that die and come back
 //! - [`lifecycle`]: starting and stopping; [`earlier_builds`]: what those before this one wrote
+//! - [`docs`]: what the documents have people type
 //! - [`harness`]: the ground that all of it stands on
 
 #[path = "../support/mod.rs"]
@@ -13,6 +14,7 @@ mod support;
 mod contract;
 mod crashes;
 mod crowds;
+mod docs;
 mod earlier_builds;
 mod failovers;
 mod harness;

@@ -62,6 +62,11 @@ impl Client {
         Self { http, address: format!("127.0.0.1:{port}") }
     }
 
+    /// Where the server listens, as `host:port`.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
     /// `POST /reservations`.
     pub(crate) async fn post_reservation(&self, partner: &str, seats: u32) -> Answer {
         self.post_reservation_with(partner, seats, &[]).await

@@ -1,6 +1,6 @@
 //! Events and reservations in MongoDB: a replica set, a sharded cluster, or, with less safety, a standalone server.
 //!
-//! The commit protocol is described in the README; its five rules have their homes here: committing on version and head
+//! The commit protocol is described in `docs/design.md`; its five rules have their homes here: committing on version and head
 //! ([`commit`]), proof by linearizable reads ([`proof`]), settling and trimming ([`settler`], [`journal`]), and telling
 //! unclear outcomes from failures ([`deployment`]). Deciding again is the service's part. What is read beside the event,
 //! [`facts`] and [`lists`], is the collection with the journal over it ([`overlay`]).
