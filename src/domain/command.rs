@@ -23,13 +23,15 @@ pub struct Command {
     pub request: Request,
 }
 
-/// The condition of an `If-Match` header (RFC 9110 section 13.1.1).
+/// What `If-Match` and `If-None-Match` ask for together (RFC 9110 sections 13.1.1 and 13.1.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expected {
     /// `*`: at any version, as long as there is an event.
     Any,
     /// Only at one of these versions.
     Versions(Vec<Version>),
+    /// At any but these versions.
+    Except(Vec<Version>),
 }
 
 impl Expected {
@@ -39,6 +41,7 @@ impl Expected {
         match self {
             Self::Any => true,
             Self::Versions(versions) => versions.contains(&version),
+            Self::Except(versions) => !versions.contains(&version),
         }
     }
 }

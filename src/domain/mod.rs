@@ -22,7 +22,7 @@ pub use command::{
 };
 pub use decide::{CHANGES_MAX, Decision, Undecided, decide};
 pub use details::{Currency, Description, Details, EventName, Location, Price, Quotas, Sales};
-pub use event::{BrokenInvariant, Event, EventSummary};
+pub use event::{BrokenInvariant, Event, EventSummary, TOTAL_SEATS_MAX};
 pub use facts::{Facts, Wanted, facts_needed};
 pub use fingerprint::{Fingerprint, keyed_event_id};
 pub use hall::{Hall, SeatState};

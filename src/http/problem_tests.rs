@@ -68,12 +68,14 @@ fn every_problem() -> Vec<(Problem, u16, &'static str, bool)> {
     let unavailable = || ServiceError::Unavailable("mongodb://user:secret@host refused".to_owned());
     vec![
         (Problem::invalid("seats", "is required"), 400, "invalid-request", false),
-        (Problem::UnknownPath, 404, "not-found", false),
+        (Problem::UnknownPath(None), 404, "not-found", false),
         (Problem::UnknownReservation, 404, "not-found", false),
         (Problem::MethodNotAllowed { allow: "GET, HEAD" }, 405, "method-not-allowed", false),
         (Problem::RequestTimeout, 408, "request-timeout", true),
         (Problem::PayloadTooLarge { max_bytes: 4096 }, 413, "payload-too-large", false),
         (Problem::UnsupportedMediaType, 415, "unsupported-media-type", false),
+        (Problem::UntypedFromBrowser, 415, "unsupported-media-type", false),
+        (Problem::MisdirectedRequest, 421, "misdirected-request", false),
         (Problem::Draining, 503, "overloaded", true),
         (Problem::EventNotOpen, 503, "store-unavailable", true),
         (Problem::UnkeyedOutcomeUnknown(None), 503, "outcome-unknown", false),
@@ -81,6 +83,7 @@ fn every_problem() -> Vec<(Problem, u16, &'static str, bool)> {
         (Problem::UnknownEvent, 404, "not-found", false),
         (Problem::NoSeatMap, 404, "not-found", false),
         (Problem::PreconditionRequired, 428, "precondition-required", false),
+        (Problem::WeakTag { current: Version(8) }, 412, "precondition-failed", false),
         (Problem::MoreThanAllSeats { requested: 6, available: 4 }, 409, "insufficient-seats", false),
         (ServiceError::EventExists(event_id()).into(), 409, "event-exists", false),
         (ServiceError::UnknownEvent(event_id()).into(), 404, "not-found", false),
@@ -112,9 +115,10 @@ fn each_problem_has_its_published_status_and_code() {
         for text in ["title", "detail"] {
             assert!(body[text].as_str().is_some_and(|text| !text.is_empty()), "{code} has no {text}");
         }
+        assert_eq!((&body["error"], &body["message"]), (&body["detail"], &body["detail"]), "{code}");
         assert!(!body.to_string().contains("secret"), "{code} tells what only the log may hold");
-        let waits = retryable || status == 503;
-        assert_eq!(header(header::RETRY_AFTER), waits.then_some("1"), "{code}");
+        // What must not be sent again says nothing of when: some clients obey the header and read no further.
+        assert_eq!(header(header::RETRY_AFTER), retryable.then_some("1"), "{code}");
     }
 }
 

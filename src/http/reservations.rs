@@ -2,12 +2,13 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use actix_web::{HttpResponse, http::header, web::Data};
+use actix_web::{HttpRequest, HttpResponse, http::header, web::Data};
 use validator::{Validate, ValidateArgs as _, ValidationError};
 
 use super::{
     Desk, Problem,
-    body::{JsonBody, Nothing},
+    body::JsonBody,
+    conditions,
     events::of_configured_event,
     fields::{list, text, value},
     shape::{ReservationBody, replayed},
@@ -38,10 +39,19 @@ struct Limits {
 }
 
 /// `POST /reservations`: seats of the configured event.
-pub(super) async fn reserve(desk: Data<Desk>, terms: Terms, body: JsonBody) -> Result<HttpResponse, Problem> {
+pub(super) async fn reserve(
+    desk: Data<Desk>,
+    terms: Terms,
+    body: JsonBody,
+    sent: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     let request = ReserveBody::parse(&body, &Limits::of(&desk))?;
 
-    let answer = ask_for_seats(&desk, &desk.event_id, request, terms, of_configured_event).await?;
+    let otherwise = |error| match error {
+        ServiceError::UnknownEvent(_) => of_configured_event(error),
+        other => conditions::explained(sent.headers(), other),
+    };
+    let answer = ask_for_seats(&desk, &desk.event_id, request, terms, otherwise).await?;
 
     Ok(made(&answer))
 }
@@ -52,10 +62,12 @@ pub(super) async fn reserve_at_event(
     event_id: EventId,
     terms: Terms,
     body: JsonBody,
+    sent: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let request = ReserveBody::parse(&body, &Limits::of(&desk))?;
 
-    let answer = ask_for_seats(&desk, &event_id, request, terms, Problem::from).await?;
+    let otherwise = |error| conditions::explained(sent.headers(), error);
+    let answer = ask_for_seats(&desk, &event_id, request, terms, otherwise).await?;
 
     Ok(made(&answer))
 }
@@ -78,20 +90,23 @@ pub(super) async fn confirm(
     desk: Data<Desk>,
     id: ReservationId,
     terms: Terms,
-    body: JsonBody<Nothing>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    if !body.is_empty() {
-        body.fields()?.finish(Ok(()))?;
-    }
-
-    let answer = desk.box_office.confirm(&id, terms).await?;
+    let asked = desk.box_office.confirm(&id, terms).await;
+    let answer = asked.map_err(|error| conditions::explained(request.headers(), error))?;
 
     Ok(replayed(HttpResponse::Ok(), answer.replayed).json(ReservationBody::of_write(&answer.subject)))
 }
 
 /// `DELETE /reservations/{id}`: its seats, or its place on the waitlist, go to others.
-pub(super) async fn cancel(desk: Data<Desk>, id: ReservationId, terms: Terms) -> Result<HttpResponse, Problem> {
-    let answer = desk.box_office.cancel(&id, terms).await?;
+pub(super) async fn cancel(
+    desk: Data<Desk>,
+    id: ReservationId,
+    terms: Terms,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let asked = desk.box_office.cancel(&id, terms).await;
+    let answer = asked.map_err(|error| conditions::explained(request.headers(), error))?;
 
     Ok(replayed(HttpResponse::NoContent(), answer.replayed).finish())
 }

@@ -75,7 +75,8 @@ pub(super) fn refusal(rejection: &Rejection) -> Document<'_> {
         Rejection::PreconditionFailed { current } => Document {
             current_version: Some(*current),
             ..PRECONDITION_FAILED.saying(format!(
-                "The event is at version {current}, which If-Match does not name. Nothing was changed."
+                "The event is at version {current}, which is not one that If-Match and If-None-Match let through. Nothing was \
+                 changed."
             ))
         },
         Rejection::KeyReused => KEY_REUSED.saying(
