@@ -211,10 +211,22 @@ pub struct Amendment {
 /// What a command was about, as its answer shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subject {
-    /// A reservation.
+    /// A reservation. One that was cancelled too, if that served nobody.
     Reservation(Arc<Reservation>),
+    /// A reservation that was cancelled, and who has seats for it.
+    Cancellation(Box<Cancellation>),
     /// The event itself.
     Event(Box<EventSummary>),
+}
+
+/// A reservation that was cancelled, and what that led to at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cancellation {
+    /// The reservation as it is then.
+    pub cancelled: Arc<Reservation>,
+    /// Those who left the waitlist for its seats in the same commit, in their order, as they are then: the first
+    /// [`super::operation::PROMOTED_MAX`] of them. What one commit had no room for follows with the next, untold.
+    pub promoted: Vec<Arc<Reservation>>,
 }
 
 /// What came of a command.
@@ -246,9 +258,12 @@ pub enum Rejection {
     /// Named seats that somebody else has, or that are not for sale.
     #[error("these seats are taken: {}", list(.0))]
     SeatTaken(Vec<SeatId>),
-    /// Named seats that the event does not have; all of those that were named when its seats have no names.
+    /// Named seats that the event does not have, though it has others.
     #[error("the event has no such seats: {}", list(.0))]
     UnknownSeats(Vec<SeatId>),
+    /// Seats were named of an event whose seats have no names.
+    #[error("the event has no such seats: {}", list(.0))]
+    SeatsHaveNoNames(Vec<SeatId>),
     /// More seats than one reservation of this event may take.
     #[error("one reservation of this event may take {max} seats at most")]
     TooManySeats {
@@ -280,6 +295,9 @@ pub enum Rejection {
     /// No such reservation, or it is cancelled already.
     #[error("there is no such active reservation: {0}")]
     UnknownReservation(ReservationId),
+    /// The reservation was held, and its time is over: there is nothing to give back.
+    #[error("the reservation has expired: {0}")]
+    ReservationExpired(ReservationId),
     /// An event cannot have fewer seats than are taken.
     #[error("{taken} seats are taken, so there cannot be only {requested}")]
     SeatsTaken {
@@ -318,6 +336,15 @@ impl Limited {
         match self {
             Self::Seats => "seats",
             Self::Reservations => "reservations",
+        }
+    }
+
+    /// The word for one of it.
+    #[must_use]
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Seats => "seat",
+            Self::Reservations => "reservation",
         }
     }
 }

@@ -16,7 +16,7 @@ use super::{
     Problem,
     mistakes::{KnownNames, Mistakes},
 };
-use crate::domain::InvalidValue;
+use crate::domain::{InvalidValue, counted};
 
 /// The fields of an object. Each is taken by its name; what is wrong is gathered, so that one answer tells it all.
 #[derive(Debug)]
@@ -189,7 +189,8 @@ pub(super) fn list<'a, T>(
     move |value| {
         let items = items(value)?;
         if items.len() > max {
-            return Err(Mistakes::one(format!("must have {max} items at most, not {}", items.len())));
+            let most = counted(u32::try_from(max).unwrap_or(u32::MAX), "item");
+            return Err(Mistakes::one(format!("must have {most} at most, not {}", items.len())));
         }
         let mut mistakes = Mistakes::default();
         let mut made = Vec::with_capacity(items.len());

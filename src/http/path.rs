@@ -15,7 +15,9 @@ use crate::domain::{EventId, PartnerId, ReservationId};
 /// becomes another one.
 pub(super) fn trim_slash(request: &mut ServiceRequest) {
     let uri = &request.head().uri;
-    let Some(path) = uri.path().strip_suffix('/').filter(|path| !path.is_empty()) else { return };
+    let Some(path) = uri.path().strip_suffix('/').filter(|path| !path.is_empty() && !path.ends_with('/')) else {
+        return;
+    };
     let trimmed = match uri.query() {
         Some(query) => format!("{path}?{query}"),
         None => path.to_owned(),

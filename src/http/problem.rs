@@ -77,6 +77,13 @@ pub enum Problem {
         /// How many are free.
         available: u32,
     },
+    /// Named seats are free, and go to nobody before those who wait.
+    NamedSeatsWaitedFor {
+        /// How many are free.
+        available: u32,
+        /// How many reservations wait.
+        waiting: u32,
+    },
     /// The server is about to stop.
     Draining,
     /// The configured event is not in the store yet.
@@ -154,6 +161,15 @@ impl Problem {
                 ..INSUFFICIENT_SEATS.saying(format!(
                     "Seats asked for: {requested}, which is more than the event has, so that nobody could wait for them. \
                      Nothing was changed."
+                ))
+            },
+            Self::NamedSeatsWaitedFor { available, waiting } => Document {
+                available_seats: Some(*available),
+                ..INSUFFICIENT_SEATS.saying(format!(
+                    "{} for seats, and nobody gets any before {}. Nothing was changed. Named seats are not waited for: to wait \
+                     behind, ask for a number of seats with \"waitlist\": true and without seatIds.",
+                    if *waiting == 1 { "1 reservation waits".to_owned() } else { format!("{waiting} reservations wait") },
+                    if *waiting == 1 { "it" } else { "they all" },
                 ))
             },
             Self::Draining => OVERLOADED.saying("This server is about to stop. Ask another one, or again."),

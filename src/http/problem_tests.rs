@@ -23,6 +23,7 @@ fn every_rejection() -> Vec<(Problem, u16, &'static str, bool)> {
         Rejection::InsufficientSeats { requested: 1, available: 4, waiting: 2 },
         Rejection::SeatTaken(vec![seat("A7")]),
         Rejection::UnknownSeats(vec![seat("Z9")]),
+        Rejection::SeatsHaveNoNames(vec![seat("Z9")]),
         Rejection::TooManySeats { max: 2 },
         Rejection::PartnerLimit { what: Limited::Seats, max: 4, taken: 3 },
         Rejection::PartnerLimit { what: Limited::Reservations, max: 4, taken: 4 },
@@ -31,6 +32,7 @@ fn every_rejection() -> Vec<(Problem, u16, &'static str, bool)> {
         Rejection::HoldExpired,
         Rejection::NothingHeld,
         Rejection::UnknownReservation(reservation_id()),
+        Rejection::ReservationExpired(reservation_id()),
         Rejection::SeatsTaken { requested: 1, taken: 2 },
         Rejection::SeatsAreMapped,
         Rejection::PreconditionFailed { current: Version(8) },
@@ -39,15 +41,16 @@ fn every_rejection() -> Vec<(Problem, u16, &'static str, bool)> {
     let published = |rejection: &Rejection| match rejection {
         Rejection::InsufficientSeats { .. } => (409, "insufficient-seats"),
         Rejection::SeatTaken(_) => (409, "seat-taken"),
-        Rejection::UnknownSeats(_) | Rejection::TooManySeats { .. } | Rejection::SeatsAreMapped => {
-            (400, "invalid-request")
-        }
+        Rejection::UnknownSeats(_)
+        | Rejection::SeatsHaveNoNames(_)
+        | Rejection::TooManySeats { .. }
+        | Rejection::SeatsAreMapped => (400, "invalid-request"),
         Rejection::PartnerLimit { .. } => (409, "partner-limit"),
         Rejection::SalesPaused => (409, "sales-paused"),
         Rejection::SalesClosed => (409, "sales-closed"),
         Rejection::HoldExpired => (409, "hold-expired"),
         Rejection::NothingHeld => (409, "nothing-held"),
-        Rejection::UnknownReservation(_) => (404, "not-found"),
+        Rejection::UnknownReservation(_) | Rejection::ReservationExpired(_) => (404, "not-found"),
         Rejection::SeatsTaken { .. } => (409, "seats-taken"),
         Rejection::PreconditionFailed { .. } => (412, "precondition-failed"),
         Rejection::KeyReused => (422, "idempotency-key-reused"),
@@ -84,6 +87,7 @@ fn every_problem() -> Vec<(Problem, u16, &'static str, bool)> {
         (Problem::NoSeatMap, 404, "not-found", false),
         (Problem::PreconditionRequired, 428, "precondition-required", false),
         (Problem::WeakTag { current: Version(8) }, 412, "precondition-failed", false),
+        (Problem::NamedSeatsWaitedFor { available: 4, waiting: 1 }, 409, "insufficient-seats", false),
         (Problem::MoreThanAllSeats { requested: 6, available: 4 }, 409, "insufficient-seats", false),
         (ServiceError::EventExists(event_id()).into(), 409, "event-exists", false),
         (ServiceError::UnknownEvent(event_id()).into(), 404, "not-found", false),
@@ -174,4 +178,30 @@ fn a_refusal_says_what_to_do() {
     assert!(limit.contains("4 seats") && limit.contains("has 3"), "{limit}");
     let taken = detail(Rejection::SeatsTaken { requested: 1, taken: 2 });
     assert!(taken.contains("totalSeats to 2"), "{taken}");
+    let unnamed = detail(Rejection::SeatsHaveNoNames(vec![seat("A1")]));
+    assert!(unnamed.contains("no names") && !unnamed.contains("/seats"), "{unnamed}");
+    let expired = detail(Rejection::ReservationExpired(reservation_id()));
+    assert!(expired.contains("has expired"), "{expired}");
+}
+
+#[test]
+fn one_is_one_and_several_are_several() {
+    let detail = |problem: Problem| answer(&problem).1["detail"].as_str().expect("words").to_owned();
+    let limit = |what, max, taken| detail(refused(Rejection::PartnerLimit { what, max, taken }));
+    for (said, wanted) in [
+        (limit(Limited::Seats, 1, 1), "have 1 seat of this event"),
+        (limit(Limited::Seats, 4, 3), "Ask for 1 seat at most"),
+        (limit(Limited::Seats, 4, 2), "Ask for 2 seats at most"),
+        (limit(Limited::Reservations, 1, 1), "have 1 reservation of this event"),
+        (limit(Limited::Reservations, 2, 2), "have 2 reservations of this event"),
+        (detail(refused(Rejection::SeatsTaken { requested: 0, taken: 1 })), "1 seat is confirmed"),
+        (detail(refused(Rejection::SeatsTaken { requested: 1, taken: 2 })), "2 seats are confirmed"),
+        (detail(Problem::NamedSeatsWaitedFor { available: 4, waiting: 1 }), "1 reservation waits"),
+        (detail(Problem::NamedSeatsWaitedFor { available: 4, waiting: 2 }), "2 reservations wait"),
+    ] {
+        assert!(said.contains(wanted), "{said}");
+    }
+    // Who has all that is allowed can ask for no less.
+    let full = limit(Limited::Seats, 4, 4);
+    assert!(!full.contains("Ask for"), "{full}");
 }

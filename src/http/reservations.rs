@@ -3,6 +3,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web::Data};
+use serde::Serialize;
 use validator::{Validate, ValidateArgs as _, ValidationError};
 
 use super::{
@@ -11,10 +12,14 @@ use super::{
     conditions,
     events::of_configured_event,
     fields::{list, text, value},
+    headers::{PREFERENCE_APPLIED, prefers_representation},
     shape::{ReservationBody, replayed},
 };
 use crate::{
-    domain::{EventId, HoldSeconds, InvalidValue, PartnerId, Rejection, Reservation, ReservationId, SeatCount, SeatId},
+    domain::{
+        Cancellation, EventId, HoldSeconds, InvalidValue, PartnerId, Rejection, Reservation, ReservationId, SeatCount,
+        SeatId, counted,
+    },
     service::{Answer, SeatRequest, ServiceError, Terms},
 };
 
@@ -98,7 +103,14 @@ pub(super) async fn confirm(
     Ok(replayed(HttpResponse::Ok(), answer.replayed).json(ReservationBody::of_write(&answer.subject)))
 }
 
-/// `DELETE /reservations/{id}`: its seats, or its place on the waitlist, go to others.
+/// What came of a cancel, for who wants to know.
+#[derive(Serialize)]
+struct CancellationBody<'a> {
+    cancelled: ReservationBody<'a>,
+    promoted: Vec<ReservationBody<'a>>,
+}
+
+/// `DELETE /reservations/{id}`: its seats, or its place on the waitlist, go to others. To whom is told to who asks for it.
 pub(super) async fn cancel(
     desk: Data<Desk>,
     id: ReservationId,
@@ -108,7 +120,16 @@ pub(super) async fn cancel(
     let asked = desk.box_office.cancel(&id, terms).await;
     let answer = asked.map_err(|error| conditions::explained(request.headers(), error))?;
 
-    Ok(replayed(HttpResponse::NoContent(), answer.replayed).finish())
+    if !prefers_representation(request.headers()) {
+        return Ok(replayed(HttpResponse::NoContent(), answer.replayed).finish());
+    }
+    let Cancellation { cancelled, promoted } = &answer.subject;
+    Ok(replayed(HttpResponse::Ok(), answer.replayed)
+        .insert_header((PREFERENCE_APPLIED.clone(), "return=representation"))
+        .json(CancellationBody {
+            cancelled: ReservationBody::of_write(cancelled),
+            promoted: promoted.iter().map(|promoted| ReservationBody::of_write(promoted)).collect(),
+        }))
 }
 
 /// Asks, and says of a refusal what this request in particular can do about it.
@@ -123,7 +144,10 @@ async fn ask_for_seats(
     desk.box_office.reserve(event_id, request, terms).await.map_err(|error| match error {
         ServiceError::OutcomeUnknown(Some(id)) if !keyed => Problem::UnkeyedOutcomeUnknown(Some(id)),
         ServiceError::Rejected(Rejection::TooManySeats { max }) if named => {
-            Problem::invalid("seatIds", format!("must name at most {max} seats of this event"))
+            Problem::invalid("seatIds", format!("must name at most {} of this event", counted(max, "seat")))
+        }
+        ServiceError::Rejected(Rejection::InsufficientSeats { available, waiting: waiting @ 1.., .. }) if named => {
+            Problem::NamedSeatsWaitedFor { available, waiting }
         }
         // Who would have waited and may not is told why: more than all seats never come free.
         ServiceError::Rejected(Rejection::InsufficientSeats { requested, available, .. }) if waitlist => {
@@ -202,7 +226,9 @@ fn check_hold_seconds(seconds: u32, limits: &Limits) -> Result<(), ValidationErr
 fn check_seat_ids(seats: &[SeatId], limits: &Limits) -> Result<(), ValidationError> {
     let mut seen = HashSet::new();
     if seats.is_empty() {
-        return Err(broken_rule(InvalidValue(format!("must name 1 to {} seats", limits.seats_max))));
+        let range =
+            if limits.seats_max == 1 { "1 seat".to_owned() } else { format!("1 to {} seats", limits.seats_max) };
+        return Err(broken_rule(InvalidValue(format!("must name {range}"))));
     }
     match seats.iter().find(|seat| !seen.insert(**seat)) {
         Some(twice) => Err(broken_rule(InvalidValue(format!("must name each seat once, and names {twice} twice")))),

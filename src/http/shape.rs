@@ -33,6 +33,8 @@ pub(super) struct ReservationBody<'a> {
     version: Version,
     #[serde(serialize_with = "in_milliseconds")]
     created_at: Timestamp,
+    #[serde(serialize_with = "in_milliseconds")]
+    updated_at: Timestamp,
 }
 
 impl<'a> ReservationBody<'a> {
@@ -54,6 +56,7 @@ impl<'a> ReservationBody<'a> {
             waitlist_position,
             version: reservation.version,
             created_at: reservation.created_at,
+            updated_at: reservation.updated_at(),
         }
     }
 }
