@@ -11,9 +11,9 @@ use tokio::{
 
 use crate::{
     clock::SystemClock,
-    config::{Config, EventSettings, StoreSettings},
+    config::{AllowedHosts, Config, EventSettings, StoreSettings},
     domain::EventId,
-    http::{self, Desk, Readiness},
+    http::{self, Desk, Hosts, Readiness},
     service::BoxOffice,
     store::{
         EventStore, StoreError,
@@ -117,6 +117,10 @@ impl Application {
             hold_seconds_max: config.event.hold_seconds_max,
             body_timeout: request_timeout,
             readiness: readiness.clone(),
+            hosts: match config.allowed_hosts {
+                AllowedHosts::Any => Hosts::any(),
+                AllowedHosts::These(names) => Hosts::of(&listen.host, address.ip(), names),
+            },
         };
         let server = http::serve(listener, desk, shutdown_timeout(request_timeout)).map_err(StartError::Serve)?;
 

@@ -6,7 +6,8 @@
 use std::{ffi::OsString, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use crate::{
-    domain::{EventId, EventName},
+    domain::{EventId, EventName, TOTAL_SEATS_MAX},
+    http::HostName,
     service::Limits,
 };
 
@@ -19,7 +20,7 @@ pub use sources::InvalidSetting;
 
 use sources::Sources;
 
-/// The largest count that a setting takes: far more than any hall has seats, and far from where sums would overflow.
+/// The largest count that a setting takes where nothing else bounds it: far from where sums would overflow.
 const COUNT_MAX: u32 = 1_000_000;
 
 /// The longest hold, in seconds: a day. Seats that somebody keeps for longer than that are sold.
@@ -36,6 +37,8 @@ const TIMEOUT_MAX_MS: u32 = 600_000;
 pub struct Config {
     /// Where to listen.
     pub listen: Listen,
+    /// Whose requests to answer.
+    pub allowed_hosts: AllowedHosts,
     /// Where to keep events and reservations.
     pub store: StoreSettings,
     /// What to sell on the root paths.
@@ -53,6 +56,15 @@ pub struct Listen {
     pub host: String,
     /// A port; 0 means any free one.
     pub port: u16,
+}
+
+/// The hosts that are answered for beside the server's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AllowedHosts {
+    /// Every host.
+    Any,
+    /// These, as they were set; none when nothing is.
+    These(Vec<HostName>),
 }
 
 /// Where to keep events and reservations.
@@ -146,6 +158,13 @@ impl Config {
                 host: sources.required(&settings::HOST, "an address or a host name", |text| Some(text.to_owned()))?,
                 port: sources.required(&settings::PORT, "a port from 0 to 65535", |text| text.parse().ok())?,
             },
+            allowed_hosts: sources
+                .optional(
+                    &settings::ALLOWED_HOSTS,
+                    "host names or addresses with commas between them, or *",
+                    parse_hosts,
+                )?
+                .unwrap_or(AllowedHosts::These(Vec::new())),
             store: StoreSettings {
                 mongo_uri: sources.optional(&settings::MONGO_URI, MongoUri::WHAT, MongoUri::parse)?,
                 data_dir: sources.required(&settings::DATA_DIR, "a directory", |text| Some(text.into()))?,
@@ -157,7 +176,7 @@ impl Config {
                 name: sources.required(&settings::EVENT_NAME, "1 to 200 characters, none of them control", |text| {
                     EventName::parse(text).ok()
                 })?,
-                seats: whole(&settings::EVENT_SEATS, 1..=COUNT_MAX)?,
+                seats: whole(&settings::EVENT_SEATS, 1..=TOTAL_SEATS_MAX)?,
                 seats_per_reservation_max: whole(&settings::SEATS_PER_RESERVATION_MAX, 1..=COUNT_MAX)?,
                 hold_seconds_max: whole(&settings::HOLD_SECONDS_MAX, 1..=HOLD_SECONDS_MAX)?,
             },
@@ -182,6 +201,15 @@ impl Config {
             },
         })
     }
+}
+
+/// Reads hosts with commas between them.
+fn parse_hosts(text: &str) -> Option<AllowedHosts> {
+    if text.trim() == "*" {
+        return Some(AllowedHosts::Any);
+    }
+    let hosts = text.split(',').map(|host| HostName::parse(host.trim()));
+    hosts.collect::<Option<_>>().map(AllowedHosts::These)
 }
 
 /// Whether every bare word of a log filter is a level. `env_logger` takes any other one for the name of a module, so

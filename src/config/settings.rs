@@ -27,6 +27,13 @@ pub(super) static HOST: Setting = Setting {
 };
 pub(super) static PORT: Setting =
     Setting { name: "PORT", default: "5000", group: LISTEN, help: "Port; 0 is any free one, and the log says which" };
+pub(super) static ALLOWED_HOSTS: Setting = Setting {
+    name: "ALLOWED_HOSTS",
+    default: "",
+    group: LISTEN,
+    help: "Host names that are answered beside localhost and HOST, separated by commas, each with or without a port;\n\
+           * is every name. Behind a proxy or a load balancer: the names that clients use",
+};
 pub(super) static MONGO_URI: Setting = Setting {
     name: "MONGO_URI",
     default: "",
@@ -92,9 +99,10 @@ pub(super) static RUST_LOG: Setting = Setting {
 };
 
 /// All of them, in the order of help and `.env.example`.
-pub(super) static ALL: [&Setting; 15] = [
+pub(super) static ALL: [&Setting; 16] = [
     &HOST,
     &PORT,
+    &ALLOWED_HOSTS,
     &MONGO_URI,
     &DATA_DIR,
     &EVENT_ID,

@@ -31,6 +31,16 @@ fn without_settings_the_meetup_is_sold_from_an_embedded_store() {
 }
 
 #[test]
+fn hosts_are_listed_with_commas_or_are_all() {
+    let hosts = |text| config(&[], &[("ALLOWED_HOSTS", text)], &[]).expect("good settings").allowed_hosts;
+    let name = |text| HostName::parse(text).expect("a host");
+    assert_eq!(hosts("*"), AllowedHosts::Any);
+    assert_eq!(hosts(""), AllowedHosts::These(vec![]));
+    let listed = vec![name("tickets.example"), name("api.example:8443"), name("[2001:db8::1]")];
+    assert_eq!(hosts("tickets.example, API.example:8443,[2001:db8::1]"), AllowedHosts::These(listed));
+}
+
+#[test]
 fn a_flag_wins_over_the_environment_and_that_over_the_file() {
     let flag = &["--port", "1"][..];
     let (variable, file) = (&[("PORT", "2")][..], &[("PORT", "3")][..]);
@@ -48,6 +58,9 @@ fn a_bad_value_is_named_in_one_line() {
     for (name, bad) in [
         ("PORT", "65536"),
         ("PORT", "http"),
+        ("ALLOWED_HOSTS", "http://tickets.example"),
+        ("ALLOWED_HOSTS", "tickets.example,,other.example"),
+        ("ALLOWED_HOSTS", "*.example"),
         ("MONGO_URI", "postgres://user:secret@host"),
         ("EVENT_ID", "Node Meetup"),
         ("EVENT_NAME", " "),

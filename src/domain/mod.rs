@@ -18,11 +18,12 @@ pub mod reservation;
 pub mod seat_map;
 
 pub use command::{
-    Amend, Amendment, Change, Command, Expected, Limited, Outcome, Rejection, Request, Reserve, Step, Subject,
+    Amend, Amendment, Cancellation, Change, Command, Expected, Limited, Outcome, Rejection, Request, Reserve, Step,
+    Subject,
 };
 pub use decide::{CHANGES_MAX, Decision, Undecided, decide};
 pub use details::{Currency, Description, Details, EventName, Location, Price, Quotas, Sales};
-pub use event::{BrokenInvariant, Event, EventSummary};
+pub use event::{BrokenInvariant, Event, EventSummary, TOTAL_SEATS_MAX};
 pub use facts::{Facts, Wanted, facts_needed};
 pub use fingerprint::{Fingerprint, keyed_event_id};
 pub use hall::{Hall, SeatState};
@@ -36,3 +37,9 @@ pub use seat_map::{Row, RowLabel, SeatId, SeatMap};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidValue(pub String);
+
+/// `count` of what is called `noun`: "1 seat", "2 seats".
+#[must_use]
+pub fn counted(count: u32, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}

@@ -238,6 +238,12 @@ impl Reservation {
         self.operations.iter().find(|operation| operation.id == *id)
     }
 
+    /// When it was last changed; where that is not known, when it was made.
+    #[must_use]
+    pub fn updated_at(&self) -> Timestamp {
+        self.operations.last().and_then(|operation| operation.at).unwrap_or(self.created_at)
+    }
+
     /// Its place on the waitlist when it joined, counted from 1, if it stands there now.
     #[must_use]
     pub fn waitlist_position_at_first(&self) -> Option<u32> {

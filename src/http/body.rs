@@ -35,7 +35,7 @@ pub(super) struct Plan;
 #[derive(Debug)]
 pub(super) struct Patch;
 
-/// Nothing, or an object without fields.
+/// Nothing, or an object without fields; see [`super::takes`].
 #[derive(Debug)]
 pub(super) struct Nothing;
 
@@ -63,8 +63,10 @@ impl<M: Manner> FromRequest for JsonBody<M> {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let request = request.clone();
-        let mut payload = unread::take(&request).unwrap_or_else(|| payload.take());
+        let direct = payload.take();
         Box::pin(async move {
+            // Only now: where another part of the request is refused first, the body has to stay where it is.
+            let mut payload = unread::take(&request).unwrap_or(direct);
             let patience = request.app_data::<Data<Desk>>().map(|desk| desk.body_timeout).unwrap_or_default();
             let arriving = arrive::<M>(&mut payload, request.headers());
             let arrived = timeout(patience, arriving).await.unwrap_or(Err(Problem::RequestTimeout));
@@ -84,6 +86,14 @@ impl<M> JsonBody<M> {
     /// The body's fields, ready to be taken one by one.
     pub(super) fn fields(&self) -> Result<Fields<'_>, Problem> {
         Fields::read(&self.0)
+    }
+
+    /// Checks that a body comes as it is taken: of one of the types, and plain.
+    pub(super) fn check_type(headers: &HeaderMap) -> Result<(), Problem>
+    where
+        M: Manner,
+    {
+        check_type::<M>(headers)
     }
 
     /// Whether nothing was sent.
@@ -111,7 +121,11 @@ fn check_type<M: Manner>(headers: &HeaderMap) -> Result<(), Problem> {
         M::MEDIA_TYPES.iter().any(|taken| media_type.eq_ignore_ascii_case(taken.as_bytes()))
     };
     let mut content_types = headers.get_all(header::CONTENT_TYPE);
-    let plain = headers.get_all(header::CONTENT_ENCODING).all(|coding| coding.as_bytes() == b"identity");
+    // The names of codings are compared without case (RFC 9110 section 8.4.1).
+    let is_plain = |coding: &[u8]| coding.trim_ascii().eq_ignore_ascii_case(b"identity");
+    let mut codings =
+        headers.get_all(header::CONTENT_ENCODING).flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    let plain = codings.all(is_plain);
     if !content_types.next().is_some_and(is_taken) || content_types.next().is_some() || !plain {
         return Err(Problem::UnsupportedMediaType);
     }

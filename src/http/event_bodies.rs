@@ -18,13 +18,10 @@ use super::{
 use crate::{
     domain::{
         Amend, Currency, Description, Details, EventId, EventName, InvalidValue, Location, Price, Quotas, Row,
-        RowLabel, Sales, SeatId, SeatMap,
+        RowLabel, Sales, SeatId, SeatMap, TOTAL_SEATS_MAX,
     },
     service::{NewEvent, Seating},
 };
-
-/// The most seats of an event without a seat map, and the largest limit that an event may set: a city, not a hall.
-const SEATS_MAX: u32 = 10_000_000;
 
 const SEATS: &str = "an integer from 1 to 10000000";
 const NAME: &str = "a string of 1 to 200 characters";
@@ -38,13 +35,13 @@ const SALES: &str = r#""open", "paused" or "closed""#;
 #[derive(Debug, Default, Validate)]
 #[validate(context = "Limits")]
 struct Numbers {
-    #[validate(range(min = 1, max = SEATS_MAX, message = "must be an integer from 1 to 10000000"))]
+    #[validate(range(min = 1, max = TOTAL_SEATS_MAX, message = "must be an integer from 1 to 10000000"))]
     total_seats: Option<u32>,
     #[validate(custom(function = "check_seats_per_reservation_max", use_context))]
     seats_per_reservation_max: Option<Option<u32>>,
-    #[validate(range(min = 1, max = SEATS_MAX, message = "must be an integer from 1 to 10000000"))]
+    #[validate(range(min = 1, max = TOTAL_SEATS_MAX, message = "must be an integer from 1 to 10000000"))]
     seats_per_partner_max: Option<Option<u32>>,
-    #[validate(range(min = 1, max = SEATS_MAX, message = "must be an integer from 1 to 10000000"))]
+    #[validate(range(min = 1, max = TOTAL_SEATS_MAX, message = "must be an integer from 1 to 10000000"))]
     reservations_per_partner_max: Option<Option<u32>>,
 }
 

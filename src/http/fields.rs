@@ -12,13 +12,17 @@ use serde::{
 use serde_json::value::RawValue;
 use validator::{ValidationErrors, ValidationErrorsKind};
 
-use super::{Problem, mistakes::Mistakes};
-use crate::domain::InvalidValue;
+use super::{
+    Problem,
+    mistakes::{KnownNames, Mistakes},
+};
+use crate::domain::{InvalidValue, counted};
 
 /// The fields of an object. Each is taken by its name; what is wrong is gathered, so that one answer tells it all.
 #[derive(Debug)]
 pub(super) struct Fields<'a> {
     members: Vec<(Cow<'a, str>, &'a RawValue)>,
+    known: KnownNames,
     mistakes: Mistakes,
 }
 
@@ -29,10 +33,14 @@ impl<'a> Fields<'a> {
             return Err(Problem::invalid("body", "must be a JSON object, and is empty"));
         }
         match serde_json::from_slice(body) {
-            Ok(Members(members)) => Ok(Self { members, mistakes: Mistakes::default() }),
+            Ok(Members(members)) => Ok(Self::of(members)),
             Err(why) if why.is_data() => Err(Problem::invalid("body", "must be a JSON object")),
             Err(why) => Err(Problem::invalid("body", format!("must be JSON: {why}"))),
         }
+    }
+
+    fn of(members: Vec<(Cow<'a, str>, &'a RawValue)>) -> Self {
+        Self { members, known: KnownNames::default(), mistakes: Mistakes::default() }
     }
 
     /// Whether there is a field called `name`, whatever is in it.
@@ -72,6 +80,7 @@ impl<'a> Fields<'a> {
         name: &'static str,
         read: impl FnOnce(&'a RawValue) -> Result<T, Mistakes>,
     ) -> Option<T> {
+        self.known.note(name);
         let mut values = self.members.extract_if(.., |(key, _)| key == name).map(|(_, value)| value);
         let (value, repeated) = (values.next(), values.next().is_some());
         values.for_each(drop);
@@ -107,11 +116,20 @@ impl<'a> Fields<'a> {
     }
 
     fn into_mistakes(self) -> Mistakes {
-        let Self { members, mut mistakes } = self;
+        let Self { members, known, mut mistakes } = self;
         for (name, _) in members {
-            mistakes.note_unknown(&name, "field");
+            mistakes.note_unknown(&name, "field", &known);
         }
         mistakes
+    }
+
+    /// Ends the reading of a body that has no fields: fails with every one that there is, and with the `hint` what to do instead.
+    pub(super) fn none(self, hint: &str) -> Result<(), Problem> {
+        let Self { members, mut mistakes, .. } = self;
+        for (name, _) in members {
+            mistakes.note_foreign(&name, "field", Some(hint));
+        }
+        mistakes.into_result()
     }
 }
 
@@ -154,7 +172,7 @@ pub(super) fn object<'a, T>(
     let members = value::<Members<'a>>(what);
     move |value| {
         let Members(members) = members(value)?;
-        let mut fields = Fields { members, mistakes: Mistakes::default() };
+        let mut fields = Fields::of(members);
         let made = read(&mut fields);
         let mistakes = fields.into_mistakes();
         made.filter(|_| mistakes.is_empty()).ok_or(mistakes)
@@ -171,7 +189,8 @@ pub(super) fn list<'a, T>(
     move |value| {
         let items = items(value)?;
         if items.len() > max {
-            return Err(Mistakes::one(format!("must have {max} items at most, not {}", items.len())));
+            let most = counted(u32::try_from(max).unwrap_or(u32::MAX), "item");
+            return Err(Mistakes::one(format!("must have {most} at most, not {}", items.len())));
         }
         let mut mistakes = Mistakes::default();
         let mut made = Vec::with_capacity(items.len());

@@ -107,7 +107,7 @@ fn everything_wrong_is_told_at_once() {
         [
             "_id is not a field of this request",
             "count must not be 7",
-            "cuont is not a field of this request",
+            "cuont is not a field of this request: did you mean count?",
             "name must be given once",
         ]
     );

@@ -91,9 +91,10 @@ impl List {
         let one_more = ReservationQuery { limit: limit + 1, ..self.query.clone() };
         let reservations = desk.box_office.reservations(&one_more).await?;
 
-        let page = Page::of(reservations, limit, |last| self.id.after_place(&Place::of(last)));
-        // Where each of them stands on the waitlist would take a question each: the reservation itself tells.
-        Ok(page.answer(&self.path, &self.sent, |reservation| ReservationBody::new(reservation, None)))
+        let Page { items, next_cursor } = Page::of(reservations, limit, |last| self.id.after_place(&Place::of(last)));
+        let positions = desk.box_office.waitlist_positions(&items).await?;
+        let page = Page { items: items.into_iter().zip(positions).collect(), next_cursor };
+        Ok(page.answer(&self.path, &self.sent, |(reservation, position)| ReservationBody::new(reservation, *position)))
     }
 }
 

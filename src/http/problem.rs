@@ -11,16 +11,19 @@ use actix_web::{
 };
 use serde::Serialize;
 
-use crate::{domain::ReservationId, service::ServiceError};
+use crate::{
+    domain::{ReservationId, Version},
+    service::ServiceError,
+};
 
 mod kinds;
 mod refusal;
 
 use self::{
     kinds::{
-        Document, EVENT_EXISTS, INSUFFICIENT_SEATS, INTERNAL, METHOD_NOT_ALLOWED, NOT_FOUND, OUTCOME_UNKNOWN,
-        OVERLOADED, PAYLOAD_TOO_LARGE, PRECONDITION_REQUIRED, REQUEST_TIMEOUT, STORE_UNAVAILABLE,
-        UNSUPPORTED_MEDIA_TYPE, VERSION_CONFLICT,
+        Document, EVENT_EXISTS, INSUFFICIENT_SEATS, INTERNAL, METHOD_NOT_ALLOWED, MISDIRECTED_REQUEST, NOT_FOUND,
+        OUTCOME_UNKNOWN, OVERLOADED, PAYLOAD_TOO_LARGE, PRECONDITION_FAILED, PRECONDITION_REQUIRED, REQUEST_TIMEOUT,
+        STORE_UNAVAILABLE, UNSUPPORTED_MEDIA_TYPE, VERSION_CONFLICT,
     },
     refusal::{invalid, refusal},
 };
@@ -34,8 +37,8 @@ const RETRY_AFTER_SECS: &str = "1";
 pub enum Problem {
     /// Fields or headers are not what the contract says.
     InvalidRequest(Vec<FieldError>),
-    /// No route has this path.
-    UnknownPath,
+    /// No route has this path; and where somebody who asks for it is right.
+    UnknownPath(Option<Cow<'static, str>>),
     /// The path's id can name no reservation.
     UnknownReservation,
     /// The path's id can name no event.
@@ -56,14 +59,30 @@ pub enum Problem {
     },
     /// The body is not JSON, or comes compressed.
     UnsupportedMediaType,
+    /// A browser sent a request without a body and without saying that it is JSON.
+    UntypedFromBrowser,
+    /// The request is meant for another host.
+    MisdirectedRequest,
     /// The write is only done with an `If-Match`.
     PreconditionRequired,
+    /// `If-Match` names the event's version by a weak tag, which never counts there.
+    WeakTag {
+        /// Where the event is.
+        current: Version,
+    },
     /// More seats than the event has were asked for, by somebody who would have waited for them.
     MoreThanAllSeats {
         /// How many were asked for.
         requested: u32,
         /// How many are free.
         available: u32,
+    },
+    /// Named seats are free, and go to nobody before those who wait.
+    NamedSeatsWaitedFor {
+        /// How many are free.
+        available: u32,
+        /// How many reservations wait.
+        waiting: u32,
     },
     /// The server is about to stop.
     Draining,
@@ -106,7 +125,8 @@ impl Problem {
     fn document(&self) -> Document<'_> {
         match self {
             Self::InvalidRequest(errors) => invalid(errors.into()),
-            Self::UnknownPath => NOT_FOUND.saying("There is nothing at this path."),
+            Self::UnknownPath(None) => NOT_FOUND.saying("There is nothing at this path."),
+            Self::UnknownPath(Some(hint)) => NOT_FOUND.saying(format!("There is nothing at this path. {hint}")),
             Self::UnknownReservation => NOT_FOUND.saying("There is no reservation with this id."),
             Self::UnknownEvent => NOT_FOUND.saying("There is no event with this id."),
             Self::NoSeatMap => NOT_FOUND.saying("The event has no seat map: its seats have no names, only a number."),
@@ -117,15 +137,39 @@ impl Problem {
             }
             Self::UnsupportedMediaType => UNSUPPORTED_MEDIA_TYPE
                 .saying("Send the body uncompressed, with the header Content-Type: application/json."),
+            Self::UntypedFromBrowser => UNSUPPORTED_MEDIA_TYPE.saying(
+                "Send the header Content-Type: application/json, also without a body: a browser lets any page send a request that \
+                 has none. Nothing was changed.",
+            ),
+            Self::MisdirectedRequest => MISDIRECTED_REQUEST.saying(
+                "This server does not answer for the host that the request names. Ask it by localhost, by the address that it \
+                 listens on, or by a host that its setting ALLOWED_HOSTS lists. Nothing was changed.",
+            ),
             Self::PreconditionRequired => PRECONDITION_REQUIRED.saying(
                 "Send If-Match with the ETag of the event as you have seen it, so that nobody's change is lost. Nothing was \
                  changed.",
             ),
+            Self::WeakTag { current } => Document {
+                current_version: Some(*current),
+                ..PRECONDITION_FAILED.saying(format!(
+                    "If-Match names version {current} by a weak tag, W/\"{current}\", which never counts there (RFC 9110 section \
+                     13.1.1). Send it as \"{current}\"; a proxy may have made it weak. Nothing was changed."
+                ))
+            },
             Self::MoreThanAllSeats { requested, available } => Document {
                 available_seats: Some(*available),
                 ..INSUFFICIENT_SEATS.saying(format!(
                     "Seats asked for: {requested}, which is more than the event has, so that nobody could wait for them. \
                      Nothing was changed."
+                ))
+            },
+            Self::NamedSeatsWaitedFor { available, waiting } => Document {
+                available_seats: Some(*available),
+                ..INSUFFICIENT_SEATS.saying(format!(
+                    "{} for seats, and nobody gets any before {}. Nothing was changed. Named seats are not waited for: to wait \
+                     behind, ask for a number of seats with \"waitlist\": true and without seatIds.",
+                    if *waiting == 1 { "1 reservation waits".to_owned() } else { format!("{waiting} reservations wait") },
+                    if *waiting == 1 { "it" } else { "they all" },
                 ))
             },
             Self::Draining => OVERLOADED.saying("This server is about to stop. Ask another one, or again."),
@@ -183,7 +227,8 @@ impl ResponseError for Problem {
         let document = self.document();
         let mut response = HttpResponse::build(document.kind.status);
         response.insert_header((header::CONTENT_TYPE, "application/problem+json"));
-        if document.kind.retryable {
+        // Not its kind's word: some of a kind that is worth a retry would be done twice by one.
+        if document.retryable {
             response.insert_header((header::RETRY_AFTER, RETRY_AFTER_SECS));
         }
         if let Some(version) = document.current_version {

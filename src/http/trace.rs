@@ -1,4 +1,5 @@
-//! Around every request: its id, given back as `X-Request-Id`, its lines in the log, and the end of its body.
+//! Around every request: its id, given back as `X-Request-Id`, its lines in the log, the end of its body, and what all routes have
+//! in common: the host that is asked, a slash too many, and answers that are compressed.
 
 use std::{
     future::{Future, Ready, ready},
@@ -14,10 +15,13 @@ use actix_web::{
 };
 use log::Level;
 
+use futures_util::future::Either;
+
 use super::{
-    Problem,
+    Problem, compression,
     headers::{X_REQUEST_ID, single},
-    unread,
+    hosts::Hosts,
+    path, unread,
 };
 use crate::ids;
 
@@ -98,10 +102,15 @@ where
         let id = RequestId::sent_or_minted(request.headers());
         request.extensions_mut().insert(id.clone());
         unread::set_aside(&mut request);
+        path::trim_slash(&mut request);
         let started = log::log_enabled!(Level::Debug).then(Instant::now);
-        let answer = self.service.call(request);
+        let answer = match Hosts::check(&request) {
+            Ok(()) => Either::Left(self.service.call(request)),
+            Err(problem) => Either::Right(ready(Ok(request.error_response(problem)))),
+        };
         Box::pin(async move {
-            let mut response = unread::hold(answer.await?);
+            let mut response = compression::compressed(answer.await?).await;
+            response = unread::hold(response);
             if response.status().is_server_error() {
                 log_failure(&response, &id);
             }

@@ -27,6 +27,11 @@ pub(super) fn set_aside(request: &mut ServiceRequest) {
     }
 }
 
+/// Whether a body was set aside.
+pub(super) fn is_set_aside(request: &HttpRequest) -> bool {
+    request.extensions().contains::<Unread>()
+}
+
 /// The body that was set aside.
 pub(super) fn take(request: &HttpRequest) -> Option<Payload> {
     request.extensions_mut().remove().map(|Unread(payload)| payload)

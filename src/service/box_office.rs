@@ -14,8 +14,9 @@ use super::{
 };
 use crate::{
     domain::{
-        Amend, Command, Details, Event, EventId, EventName, EventOperation, EventSummary, Fingerprint, OperationId,
-        Outcome, Quotas, Rejection, Request, Reservation, ReservationId, Reserve, Status, Subject, keyed_event_id,
+        Amend, Cancellation, Command, Details, Event, EventId, EventName, EventOperation, EventSummary, Fingerprint,
+        OperationId, Outcome, Quotas, Rejection, Request, Reservation, ReservationId, Reserve, Status, Subject,
+        keyed_event_id,
     },
     ids,
     store::{Creation, EventStore, ReservationQuery, StoreError},
@@ -114,9 +115,7 @@ impl BoxOffice {
         let Answer { subject, replayed } = self.ask(event_id, Request::Amend(Box::new(amend)), terms).await?;
         match subject {
             Subject::Event(subject) => Ok(Answer { subject, replayed }),
-            Subject::Reservation(_) => {
-                Err(ServiceError::Internal("an event was asked about and a reservation answered".to_owned()))
-            }
+            Subject::Reservation(_) | Subject::Cancellation(_) => Err(mixed_up()),
         }
     }
 
@@ -144,9 +143,15 @@ impl BoxOffice {
     }
 
     /// Cancels a reservation: its seats, or its place on the waitlist, go to others.
-    pub async fn cancel(&self, id: &ReservationId, terms: Terms) -> Result<Answer<Arc<Reservation>>, ServiceError> {
-        let asked = self.ask_for_reservation(&id.event_id, Request::Cancel(id.uuid), terms).await;
-        asked.map_err(|error| unknown_reservation(error, id))
+    pub async fn cancel(&self, id: &ReservationId, terms: Terms) -> Result<Answer<Cancellation>, ServiceError> {
+        let asked = self.ask(&id.event_id, Request::Cancel(id.uuid), terms).await;
+        let Answer { subject, replayed } = asked.map_err(|error| unknown_reservation(error, id))?;
+        let subject = match subject {
+            Subject::Cancellation(cancellation) => *cancellation,
+            Subject::Reservation(cancelled) => Cancellation { cancelled, promoted: Vec::new() },
+            Subject::Event(_) => return Err(mixed_up()),
+        };
+        Ok(Answer { subject, replayed })
     }
 
     /// Confirms a hold.
@@ -170,6 +175,25 @@ impl BoxOffice {
     /// The reservations that `query` asks for, in the order of their places. Of an event that does not exist there are none.
     pub async fn reservations(&self, query: &ReservationQuery) -> Result<Vec<Arc<Reservation>>, ServiceError> {
         Ok(self.store.reservations(query, self.deadline()).await?)
+    }
+
+    /// The current place on its event's waitlist of each of the `listed` reservations, counted from 1, if it waits. The list is
+    /// one of [`BoxOffice::reservations`]: event by event, in the order in which they were made.
+    pub async fn waitlist_positions(&self, listed: &[Arc<Reservation>]) -> Result<Vec<Option<u32>>, ServiceError> {
+        let deadline = self.deadline();
+        let mut positions = Vec::with_capacity(listed.len());
+        for of_event in listed.chunk_by(|one, other| one.id.event_id == other.id.event_id) {
+            let waits = |reservation: &Reservation| reservation.status == Status::Waitlisted;
+            let waiting = of_event.iter().filter(|reservation| waits(reservation));
+            let joined: Vec<_> = waiting.map(|reservation| reservation.created_version).collect();
+            let mut found = match joined.as_slice() {
+                [] => Vec::new(),
+                joined => self.store.waitlist_positions(&of_event[0].id.event_id, joined, deadline).await?,
+            }
+            .into_iter();
+            positions.extend(of_event.iter().map(|reservation| if waits(reservation) { found.next() } else { None }));
+        }
+        Ok(positions)
     }
 
     /// Whether writes can be taken.
@@ -198,9 +222,7 @@ impl BoxOffice {
     ) -> Result<Answer<Arc<Reservation>>, ServiceError> {
         match self.ask(event_id, request, terms).await? {
             Answer { subject: Subject::Reservation(subject), replayed } => Ok(Answer { subject, replayed }),
-            Answer { subject: Subject::Event(_), .. } => {
-                Err(ServiceError::Internal("a reservation was asked about and an event answered".to_owned()))
-            }
+            Answer { subject: Subject::Cancellation(_) | Subject::Event(_), .. } => Err(mixed_up()),
         }
     }
 
@@ -256,6 +278,11 @@ fn new_event(new: NewEvent, operation: OperationId) -> Event {
     let answer = event.summary();
     event.remember(EventOperation { id: operation, fingerprint, answer });
     event
+}
+
+/// What was answered is not what was asked about.
+fn mixed_up() -> ServiceError {
+    ServiceError::Internal("the answer to a write is about something else than was asked for".to_owned())
 }
 
 /// The id of a reservation says which event it belongs to; of an event that does not exist there is no reservation.

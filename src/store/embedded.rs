@@ -26,7 +26,7 @@ use self::{
 use super::{Base, CommitError, Creation, EventStore, FactsError, Journal, ReservationQuery, Snapshot, StoreError};
 use crate::{
     clock::Clock,
-    domain::{Decision, Event, EventId, EventSummary, Facts, Head, Reservation, ReservationId, Wanted},
+    domain::{Decision, Event, EventId, EventSummary, Facts, Head, Reservation, ReservationId, Version, Wanted},
 };
 
 mod documents;
@@ -222,6 +222,16 @@ impl EventStore for EmbeddedStore {
     async fn waitlist_position(&self, reservation: &Reservation, deadline: Instant) -> Result<u32, StoreError> {
         let (event_id, joined) = (reservation.id.event_id.clone(), reservation.created_version);
         self.blocking(deadline, move |view| view.waitlist_position(&event_id, joined)).await
+    }
+
+    async fn waitlist_positions(
+        &self,
+        event_id: &EventId,
+        joined: &[Version],
+        deadline: Instant,
+    ) -> Result<Vec<u32>, StoreError> {
+        let (event_id, joined) = (event_id.clone(), joined.to_vec());
+        self.blocking(deadline, move |view| view.waitlist_positions(&event_id, &joined)).await
     }
 
     async fn events(

@@ -153,6 +153,15 @@ pub trait EventStore: Send + Sync + 'static {
     /// itself. As current as [`EventStore::event`].
     async fn waitlist_position(&self, reservation: &Reservation, deadline: Instant) -> Result<u32, StoreError>;
 
+    /// The places of reservations that joined the waitlist of one event at the versions `joined`, which ascend: each as
+    /// [`EventStore::waitlist_position`] has it, and all of them for little more than the last one costs.
+    async fn waitlist_positions(
+        &self,
+        event_id: &EventId,
+        joined: &[Version],
+        deadline: Instant,
+    ) -> Result<Vec<u32>, StoreError>;
+
     /// Lists events in the order of their ids, those after `after`, `limit` at most. Each in a state that will last.
     async fn events(
         &self,

@@ -88,7 +88,10 @@ const BREAKERS: &[(&str, &[Fault])] = &[
     ),
     ("what_leaves_a_list_is_not_in_it_at_once", &[Fault::KeepsWhoLeft, Fault::PartnersInactive]),
     ("facts_on_a_superseded_snapshot_are_as_they_were_or_stale", &[Fault::FactsTooNew]),
-    ("the_place_on_the_waitlist_is_counted", &[Fault::PositionFromZero, Fault::PositionAtFirst]),
+    (
+        "the_place_on_the_waitlist_is_counted",
+        &[Fault::PositionFromZero, Fault::PositionAtFirst, Fault::PositionsInARow],
+    ),
     (
         "an_events_list_shows_every_commit_at_once",
         &[Fault::ListsStale, Fault::ListsShort, Fault::ListsBackwards, Fault::LosesCancels],

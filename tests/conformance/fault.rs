@@ -131,6 +131,8 @@ pub(crate) enum Fault {
     PositionFromZero,
     /// Tells the place on the waitlist that was the first.
     PositionAtFirst,
+    /// Tells several who wait that they stand one behind the other.
+    PositionsInARow,
     /// Lists backwards.
     ListsBackwards,
     /// Lists what it listed first.

@@ -11,7 +11,9 @@ use std::{
 use async_trait::async_trait;
 use jiff::Timestamp;
 use ticketboss::{
-    domain::{Change, Decision, Event, EventId, EventSummary, Facts, Head, Reservation, ReservationId, Wanted},
+    domain::{
+        Change, Decision, Event, EventId, EventSummary, Facts, Head, Reservation, ReservationId, Version, Wanted,
+    },
     store::{
         Base, CommitError, Creation, EventStore, FactsError, ReservationQuery, Snapshot, StoreError,
         embedded::EmbeddedStore,
@@ -194,6 +196,15 @@ impl EventStore for FaultyStore {
 
     async fn waitlist_position(&self, reservation: &Reservation, deadline: Instant) -> Result<u32, StoreError> {
         self.inner.waitlist_position(reservation, deadline).await
+    }
+
+    async fn waitlist_positions(
+        &self,
+        event_id: &EventId,
+        joined: &[Version],
+        deadline: Instant,
+    ) -> Result<Vec<u32>, StoreError> {
+        self.inner.waitlist_positions(event_id, joined, deadline).await
     }
 
     async fn events(

@@ -253,6 +253,10 @@ impl Answer {
         for field in ["type", "title", "detail"] {
             assert!(!self.text(field).is_empty(), "{self}");
         }
+        // What clients of other services show.
+        for copy in ["error", "message"] {
+            assert_eq!(self.text(copy), self.text("detail"), "{self}");
+        }
         assert!(self.json()["retryable"].is_boolean(), "{self}");
         self
     }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::{
-    domain::{Decision, Event, EventId, EventSummary, Facts, Head, Reservation, ReservationId, Wanted},
+    domain::{Decision, Event, EventId, EventSummary, Facts, Head, Reservation, ReservationId, Version, Wanted},
     store::{Base, CommitError, Creation, EventStore, FactsError, ReservationQuery, Snapshot, StoreError},
 };
 
@@ -40,6 +40,9 @@ impl EventStore for Away {
         away()
     }
     async fn waitlist_position(&self, _: &Reservation, _: Instant) -> Result<u32, StoreError> {
+        away()
+    }
+    async fn waitlist_positions(&self, _: &EventId, _: &[Version], _: Instant) -> Result<Vec<u32>, StoreError> {
         away()
     }
     async fn events(&self, _: Option<&EventId>, _: usize, _: Instant) -> Result<Vec<EventSummary>, StoreError> {

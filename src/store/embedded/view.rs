@@ -178,6 +178,23 @@ impl View {
         Err(unreadable(id, &"its waitlist has no end"))
     }
 
+    /// The places on the waitlist of those who joined at the versions `joined`, which ascend: the first is counted, and the
+    /// others are as far behind it as there are rows between.
+    pub(super) fn waitlist_positions(&self, id: &EventId, joined: &[Version]) -> Result<Vec<u32>, StoreError> {
+        let Some(first) = joined.first() else { return Ok(Vec::new()) };
+        let mut position = self.waitlist_position(id, *first)?;
+        let mut positions = vec![position];
+        for pair in joined.windows(2) {
+            let [from, to] = [pair[0], pair[1]].map(|version| Key::of_event(id).then_version(version));
+            for row in self.waitlist.range(from.bytes()..to.bytes()).map_err(broken)? {
+                row.map_err(broken)?;
+                position += 1;
+            }
+            positions.push(position);
+        }
+        Ok(positions)
+    }
+
     pub(super) fn summaries(&self, after: Option<&EventId>, limit: usize) -> Result<Vec<EventSummary>, StoreError> {
         let first = after.map(|after| format!("{after}\0")).unwrap_or_default();
         let mut summaries = Vec::new();

@@ -174,7 +174,18 @@ impl EventStore for MongoStore {
     }
 
     async fn waitlist_position(&self, reservation: &Reservation, deadline: Instant) -> Result<u32, StoreError> {
-        self.find_waitlist_position(reservation, deadline).await
+        let joined = [reservation.created_version];
+        let positions = self.find_waitlist_positions(&reservation.id.event_id, &joined, deadline).await?;
+        Ok(positions[0])
+    }
+
+    async fn waitlist_positions(
+        &self,
+        event_id: &EventId,
+        joined: &[Version],
+        deadline: Instant,
+    ) -> Result<Vec<u32>, StoreError> {
+        self.find_waitlist_positions(event_id, joined, deadline).await
     }
 
     async fn events(

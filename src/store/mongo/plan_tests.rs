@@ -87,6 +87,10 @@ async fn every_query_is_served_by_its_index() {
     let plan = explain(&deployment, waiting_before(show, Version(301), &[Version(101), Version(201)])).await;
     assert_eq!((plan.indexes.as_slice(), plan.documents), (&[WAITLIST.to_owned()][..], 0), "{plan:?}");
     assert!(plan.keys <= 75 + SPARE, "{plan:?}");
+    let joined = [Version(101), Version(201), Version(301)];
+    let plan = explain(&deployment, waiting_between(show, &joined, &[Version(101)])).await;
+    assert_eq!((plan.indexes.as_slice(), plan.documents), (&[WAITLIST.to_owned()][..], 0), "{plan:?}");
+    assert!(plan.keys <= 75 + SPARE, "{plan:?}");
     deployment.shutdown().await;
 }
 
@@ -113,6 +117,8 @@ fn reservation(event_id: &EventId, version: i64) -> Reservation {
         status,
         expires_at: None,
         waitlist_position: None,
+        at: None,
+        promoted: Vec::new(),
     };
     Reservation {
         id: ReservationId { event_id: event_id.clone(), uuid },

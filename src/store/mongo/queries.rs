@@ -243,18 +243,39 @@ pub(super) fn at_base(snapshot: &Snapshot, fields: RawDocumentBuf) -> RawDocumen
 /// Counts those on the waitlist who joined before version `before`, but for those who joined at one of `others`. The index
 /// alone tells: no document is looked at.
 pub(super) fn waiting_before(event_id: &EventId, before: Version, others: &[Version]) -> RawDocumentBuf {
-    let mut versions = RawArrayBuf::new();
-    for other in others {
-        versions.push(other.0);
-    }
+    let count = rawdoc! { "$count": "waiting" };
+    of_waitlist(event_id, before, others, count)
+}
+
+/// Counts the same before each of the versions `joined`, which ascend, from the one before it: `_id` tells from which.
+pub(super) fn waiting_between(event_id: &EventId, joined: &[Version], others: &[Version]) -> RawDocumentBuf {
+    let last = joined.last().copied().unwrap_or(Version::INITIAL);
+    let count = rawdoc! { "$bucket": {
+        "groupBy": "$createdVersion",
+        "boundaries": numbers([Version::INITIAL].iter().chain(joined)),
+        "output": { "waiting": { "$sum": 1 } },
+    } };
+    of_waitlist(event_id, last, others, count)
+}
+
+/// What `count` makes of those on the waitlist who joined before version `before`, but for those who joined at one of `others`.
+fn of_waitlist(event_id: &EventId, before: Version, others: &[Version], count: RawDocumentBuf) -> RawDocumentBuf {
     let mut pipeline = RawArrayBuf::new();
     pipeline.push(rawdoc! { "$match": {
         "eventId": event_id.as_str(),
         "status": Status::Waitlisted.as_str(),
-        "createdVersion": { "$lt": before.0, "$nin": versions },
+        "createdVersion": { "$lt": before.0, "$nin": numbers(others) },
     } });
-    pipeline.push(rawdoc! { "$count": "waiting" });
+    pipeline.push(count);
     rawdoc! { "aggregate": RESERVATIONS, "pipeline": pipeline, "cursor": {}, "hint": WAITLIST }
+}
+
+fn numbers<'a>(versions: impl IntoIterator<Item = &'a Version>) -> RawArrayBuf {
+    let mut numbers = RawArrayBuf::new();
+    for version in versions {
+        numbers.push(version.0);
+    }
+    numbers
 }
 
 /// The query for the first `limit` events that are due at `now`.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bson::{Bson, RawDocument, RawDocumentBuf, rawdoc};
+use bson::{Bson, Document, RawDocument, RawDocumentBuf, rawdoc};
 use tokio::time::Instant;
 
 use super::{
@@ -15,7 +15,7 @@ use super::{
     schema::{EVENTS, RESERVATIONS},
 };
 use crate::{
-    domain::{EventId, Reservation, ReservationId, Status},
+    domain::{EventId, Reservation, ReservationId, Status, Version},
     store::{Snapshot, StoreError},
 };
 
@@ -102,42 +102,57 @@ impl MongoStore {
         Ok(found.into_iter().max_by_key(|reservation| reservation.version))
     }
 
-    /// How many wait since before `reservation` joined, and itself; in the order of [`MongoStore::find_reservation`].
+    /// How many wait since before those joined who joined at the versions `joined`, which ascend, and themselves; in the order of
+    /// [`MongoStore::find_reservation`].
     ///
     /// Reservations of the journal are counted there and not in the collection, which may have them as they were. They are
     /// told apart by the version that made them, which the index knows.
-    pub(super) async fn find_waitlist_position(
+    pub(super) async fn find_waitlist_positions(
         &self,
-        reservation: &Reservation,
+        event_id: &EventId,
+        joined: &[Version],
         deadline: Instant,
-    ) -> Result<u32, StoreError> {
-        let event_id = &reservation.id.event_id;
-        let before = reservation.created_version;
-        let older = |entry: &RawDocument| entry.get_i64("createdVersion").is_ok_and(|version| version < before.0);
+    ) -> Result<Vec<u32>, StoreError> {
+        let Some(&last) = joined.last() else { return Ok(Vec::new()) };
+        let older = |entry: &RawDocument| entry.get_i64("createdVersion").is_ok_and(|version| version < last.0);
         let mut journal = self.journal_entries(event_id, older, Concern::Majority, deadline).await?;
         let waited =
             |entry: &Arc<Reservation>| entry.operations.iter().any(|operation| operation.status == Status::Waitlisted);
         journal.retain(waited);
         let mut journal = Newest::of(journal);
         let others: Vec<_> = journal.iter().map(|entry| entry.created_version).collect();
-        let query = queries::waiting_before(event_id, before, &others);
+        let query = match joined {
+            [one] => queries::waiting_before(event_id, *one, &others),
+            several => queries::waiting_between(event_id, several, &others),
+        };
         let counted = self.deployment.read(query, Concern::Majority, deadline).await?;
-        let in_collection = match counted.first().map(|counted| counted.get("waiting")) {
-            None => 0,
-            Some(Some(Bson::Int32(count))) => i64::from(*count),
-            Some(Some(Bson::Int64(count))) => *count,
-            Some(other) => return Err(StoreError::Unreadable(format!("a count came as {other:?}"))),
-        };
+        let in_collection: Vec<_> = counted.iter().map(waiting_since).collect::<Result<_, _>>()?;
         let waiting = |journal: &Newest| -> Vec<_> {
-            let waiting = journal.iter().filter(|entry| entry.status == Status::Waitlisted);
-            waiting.map(|entry| entry.id.uuid).collect()
+            journal.iter().filter(|entry| entry.status == Status::Waitlisted).cloned().collect()
         };
-        let doubtful = waiting(&journal);
+        let doubtful: Vec<_> = waiting(&journal).iter().map(|entry| entry.id.uuid).collect();
         for state in look_up(&self.deployment, event_id, &doubtful, Concern::Majority, deadline).await? {
             journal.learn(state);
         }
-        let in_journal = waiting(&journal).len();
-        let ahead = usize::try_from(in_collection).unwrap_or_default().saturating_add(in_journal);
-        Ok(u32::try_from(ahead.saturating_add(1)).unwrap_or(u32::MAX))
+        let in_journal = waiting(&journal);
+        let position = |joined: &Version| {
+            let settled: i64 = in_collection.iter().filter(|(since, _)| since < joined).map(|(_, count)| count).sum();
+            let others = in_journal.iter().filter(|entry| entry.created_version < *joined).count();
+            let ahead = usize::try_from(settled).unwrap_or_default().saturating_add(others);
+            u32::try_from(ahead.saturating_add(1)).unwrap_or(u32::MAX)
+        };
+        Ok(joined.iter().map(position).collect())
     }
+}
+
+/// How many joined since which version; those of a single count did so since the first one.
+fn waiting_since(counted: &Document) -> Result<(Version, i64), StoreError> {
+    let unreadable = || StoreError::Unreadable(format!("a count came as {counted}"));
+    let number = |field| match counted.get(field) {
+        Some(Bson::Int32(number)) => Some(i64::from(*number)),
+        Some(Bson::Int64(number)) => Some(*number),
+        _ => None,
+    };
+    let since = if counted.contains_key("_id") { number("_id").ok_or_else(unreadable)? } else { 0 };
+    Ok((Version(since), number("waiting").ok_or_else(unreadable)?))
 }

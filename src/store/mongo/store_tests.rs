@@ -264,6 +264,10 @@ impl Play {
             let position = self.store.waitlist_position(waiting, soon()).await.expect(what);
             assert_eq!(usize::try_from(position).expect("small"), place + 1, "{what}");
         }
+        let some: Vec<_> = (1..).zip(&waitlist).filter(|_| self.random.random_bool(0.5)).collect();
+        let joined: Vec<_> = some.iter().map(|(_, waiting)| waiting.created_version).collect();
+        let positions = self.store.waitlist_positions(&self.snapshot.event.id, &joined, soon()).await.expect(what);
+        assert_eq!(positions, some.iter().map(|(place, _)| *place).collect::<Vec<u32>>(), "{what}");
         let event_id = self.snapshot.event.id.clone();
         let partner = PartnerId::parse("acme").expect("a partner");
         for scope in [Scope::Event(event_id.clone()), Scope::PartnerOfEvent(partner, event_id)] {

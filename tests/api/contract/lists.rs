@@ -173,7 +173,7 @@ async fn listed(client: &Client, segment: &str) -> (usize, Option<String>) {
 
 /// `GET` of a path as it is: a good client would tidy it up.
 async fn raw(client: &Client, path: &str) -> Answer {
-    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
     client.raw(request.as_bytes()).await.expect("an answer").expect(200)
 }
 

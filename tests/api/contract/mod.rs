@@ -67,6 +67,9 @@ fn expect_fields(answer: &Answer, fields: &[&str]) {
 #[track_caller]
 fn expect_exact_problem(answer: Answer, status: u16, code: &str, extra: &[&str]) -> Answer {
     let answer = answer.expect_problem(status, code);
-    expect_fields(&answer, &[&["type", "title", "status", "detail", "code", "retryable"], extra].concat());
+    expect_fields(
+        &answer,
+        &[&["type", "title", "status", "detail", "error", "message", "code", "retryable"], extra].concat(),
+    );
     answer
 }

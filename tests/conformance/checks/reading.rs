@@ -143,6 +143,8 @@ pub(super) async fn a_passed_deadline_is_an_error_at_once(store: &dyn EventStore
     fails("event", store.event(&show.id, passed)).await?;
     fails("reservation", store.reservation(&id, passed)).await?;
     fails("waitlist_position", store.waitlist_position(&steps(&decision)[0], passed)).await?;
+    let joined = [steps(&decision)[0].created_version];
+    fails("waitlist_positions", store.waitlist_positions(&show.id, &joined, passed)).await?;
     fails("events", store.events(None, 1, passed)).await?;
     fails("reservations", store.reservations(&everything(Scope::Event(show.id.clone())), passed)).await?;
     fails("due", store.due(now(store).await?, 1, passed)).await?;

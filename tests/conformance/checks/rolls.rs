@@ -200,6 +200,14 @@ pub(super) async fn the_place_on_the_waitlist_is_counted(store: &dyn EventStore)
             let place = place.map_err(|why| format!("waitlist_position: {why}"))?;
             ensure_eq!(place as usize, before + 1, "the place of the {}. who waits {what}", before + 1);
         }
+        for step in [1, 2, 3] {
+            let some: Vec<_> = (1..).zip(still).step_by(step).collect();
+            let joined: Vec<_> = some.iter().map(|(_, waiting)| waiting.created_version).collect();
+            let places = store.waitlist_positions(&show.id, &joined, soon()).await;
+            let places = places.map_err(|why| format!("waitlist_positions: {why}"))?;
+            let expected: Vec<u32> = some.iter().map(|(place, _)| *place).collect();
+            ensure_eq!(places, expected, "the places of every {step}. who waits {what}");
+        }
         Ok(())
     };
     expect(&waiting.iter().collect::<Vec<_>>(), "when nine have joined").await?;

@@ -8,7 +8,10 @@ use std::{
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use ticketboss::{
-    domain::{Change, Decision, Event, EventId, EventSummary, Facts, Head, Reservation, ReservationId, Status, Wanted},
+    domain::{
+        Change, Decision, Event, EventId, EventSummary, Facts, Head, Reservation, ReservationId, Status, Version,
+        Wanted,
+    },
     ids,
     store::{
         Base, CommitError, Creation, EventStore, FactsError, Journal, ReservationQuery, Scope, Snapshot, StoreError,
@@ -260,6 +263,19 @@ impl EventStore for Broken {
             Fault::PositionAtFirst => reservation.waitlist_position_at_first().unwrap_or(place),
             _ => place,
         })
+    }
+
+    async fn waitlist_positions(
+        &self,
+        event_id: &EventId,
+        joined: &[Version],
+        deadline: Instant,
+    ) -> Result<Vec<u32>, StoreError> {
+        let mut places = self.inner.waitlist_positions(event_id, joined, self.deadline(deadline)).await?;
+        if let (Fault::PositionsInARow, Some(&first)) = (self.fault, places.first()) {
+            places = (first..).take(places.len()).collect();
+        }
+        Ok(places)
     }
 
     async fn events(

@@ -28,6 +28,14 @@ pub(super) struct OperationDocument {
     expires_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     waitlist_position: Option<u32>,
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "jiff::fmt::serde::timestamp::millisecond::optional"
+    )]
+    at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    promoted: Vec<Uuid>,
 }
 
 /// A key and a minted id stay apart by name, or a partner could send another request's minted id as a key.
@@ -100,6 +108,8 @@ impl From<&Operation> for OperationDocument {
             status: operation.status,
             expires_at: operation.expires_at,
             waitlist_position: operation.waitlist_position,
+            at: operation.at,
+            promoted: operation.promoted.clone(),
         }
     }
 }
@@ -113,6 +123,8 @@ impl From<OperationDocument> for Operation {
             status: document.status,
             expires_at: document.expires_at,
             waitlist_position: document.waitlist_position,
+            at: document.at,
+            promoted: document.promoted,
         }
     }
 }

@@ -49,6 +49,10 @@ struct OperationDocument {
     expires_at: Option<bson::DateTime>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     waitlist_position: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    at: Option<bson::DateTime>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    promoted: Vec<bson::Uuid>,
 }
 
 impl ReservationDocument {
@@ -111,6 +115,8 @@ impl From<&Operation> for OperationDocument {
             status: operation.status,
             expires_at: operation.expires_at.map(date),
             waitlist_position: operation.waitlist_position,
+            at: operation.at.map(date),
+            promoted: operation.promoted.iter().copied().map(Into::into).collect(),
         }
     }
 }
@@ -126,6 +132,8 @@ impl TryFrom<OperationDocument> for Operation {
             status: document.status,
             expires_at: document.expires_at.map(|at| timestamp("operations.expiresAt", at)).transpose()?,
             waitlist_position: document.waitlist_position,
+            at: document.at.map(|at| timestamp("operations.at", at)).transpose()?,
+            promoted: document.promoted.into_iter().map(Into::into).collect(),
         })
     }
 }

@@ -67,6 +67,8 @@ fn full_reservation(status: Status) -> Reservation {
         status,
         expires_at,
         waitlist_position,
+        at: (kind != OperationKind::Reserve).then(|| at(1_900_000_000_002)),
+        promoted: if kind == OperationKind::Cancel { vec![Uuid::from_u128(7)] } else { Vec::new() },
     };
     let key = OperationId::Key(IdempotencyKey::parse("order-1").expect("a key"));
     let expires_at = Some(at(1_900_000_000_001));
