@@ -264,6 +264,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn on_every_address_it_answers_for_every_address_and_no_name() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let flags = ["--host", "0.0.0.0", "--port", "0"];
+        let application = Application::build(config(&directory, &flags)).await.expect("it starts");
+        let url = format!("http://127.0.0.1:{}/", application.addr().port());
+        let running = tokio::spawn(application.run_until(std::future::pending()));
+        for (host, status) in
+            [("10.0.0.7:5000", 200), ("[2001:db8::1]", 200), ("localhost", 200), ("evil.example", 421)]
+        {
+            let asked = reqwest::Client::new().get(&url).header("host", host).send().await.expect("an answer");
+            assert_eq!(asked.status(), status, "{host}");
+        }
+        running.abort();
+    }
+
+    #[tokio::test]
     async fn what_is_in_the_way_is_named() {
         let directory = tempfile::tempdir().expect("a directory");
         let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");

@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 /// Bodies from this many bytes on are compressed: shorter ones fit into the packet that carries the headers.
 const BYTES_MIN: u64 = 1_024;
 
-/// What can be chosen from; where a client likes several of them equally, it is the one that it names first.
+/// What can be chosen from; where a client likes several of them equally, it is Brotli.
 static CODINGS: [Encoding; 3] = [Encoding::identity(), Encoding::brotli(), Encoding::gzip()];
 
 /// What a coding adds to the entity tag of what it encodes.

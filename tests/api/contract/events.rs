@@ -103,7 +103,7 @@ async fn an_id_names_one_event() {
         let again = client.post("/events", &json!({ "eventId": "show", "name": "B", "totalSeats": 9 })).await;
         expect_exact_problem(again, 409, "event-exists", &[]);
         assert_eq!(client.get("/events/show").await.expect(200).number("totalSeats"), 5);
-        for id in ["nowhere", "A%20b", "%2e%2e", "x.y"] {
+        for id in ["nowhere", "A%20b", "x.y"] {
             expect_exact_problem(client.get(&format!("/events/{id}")).await, 404, "not-found", &[]);
         }
     })

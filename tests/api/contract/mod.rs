@@ -2,10 +2,12 @@
 
 mod amend;
 mod cancel;
+mod compression;
 mod conditions;
 mod confirm;
 mod events;
 mod headers;
+mod hosts;
 mod idempotency;
 mod limits;
 mod lists;
@@ -14,6 +16,7 @@ mod reserve;
 mod seats;
 mod show;
 mod summary;
+mod understood;
 mod waitlist;
 
 use serde_json::{Value, json};
