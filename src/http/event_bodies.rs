@@ -4,7 +4,6 @@
 
 use std::{num::NonZeroU32, sync::Arc};
 
-use jiff::{RoundMode, Timestamp};
 use serde_json::value::RawValue;
 use validator::{Validate, ValidateArgs as _, ValidationError};
 
@@ -13,12 +12,11 @@ use super::{
     body::{JsonBody, Patch, Plan},
     fields::{Fields, list, object, parsed, text, value},
     mistakes::Mistakes,
-    time,
 };
 use crate::{
     domain::{
-        Amend, Currency, Description, Details, EventId, EventName, InvalidValue, Location, Price, Quotas, Row,
-        RowLabel, Sales, SeatId, SeatMap,
+        Amend, Currency, Description, Details, EventId, EventName, InvalidValue, Location, Moment, Price, Quotas,
+        Rounding, Row, RowLabel, Sales, SeatId, SeatMap,
     },
     service::{NewEvent, Seating},
 };
@@ -148,8 +146,8 @@ fn limit(max: Option<Option<u32>>) -> Option<Option<NonZeroU32>> {
     max.map(|max| max.and_then(NonZeroU32::new))
 }
 
-fn parse_start(text: &str) -> Result<Timestamp, InvalidValue> {
-    time::parse(text, RoundMode::Floor)
+fn parse_start(text: &str) -> Result<Moment, InvalidValue> {
+    Moment::parse(text, Rounding::Down)
 }
 
 fn parse_sales(text: &str) -> Result<Sales, InvalidValue> {

@@ -37,7 +37,7 @@ fn an_event_may_say_more() {
     )
     .expect("a good body");
     assert_eq!(full.id.expect("it was given").as_str(), "show");
-    assert_eq!(full.details.starts_at.expect("it was given").to_string(), "2026-11-21T18:00:00Z");
+    assert_eq!(full.details.starts_at.expect("it was given").to_string(), "2026-11-21T18:00:00.000Z");
     assert_eq!(full.details.description.expect("it was given").as_str(), "Two talks.\nPizza.");
     assert_eq!(full.details.location.expect("it was given").as_str(), "Hall 3");
     assert_eq!(full.details.price, Some(Price { amount: 0, currency: Currency::parse("EUR").expect("a currency") }));

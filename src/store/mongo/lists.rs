@@ -118,8 +118,35 @@ impl MongoStore {
         if limit == 0 {
             return Ok(Vec::new());
         }
-        let found = self.deployment.read(queries::summaries(after, limit), Concern::Majority, deadline).await?;
-        found.into_iter().map(SummaryDocument::read).collect()
+        let mut after = after.map(|after| after.as_str().to_owned());
+        let mut summaries = Vec::new();
+        loop {
+            let wanted = limit - summaries.len();
+            let query = queries::summaries(after.as_deref(), wanted);
+            let found = self.deployment.read(query, Concern::Majority, deadline).await?;
+            let is_last = found.len() < wanted;
+            for document in found {
+                let id = document.get_str("_id").unwrap_or_default().to_owned();
+                match SummaryDocument::read(document) {
+                    Ok(summary) => summaries.push(summary),
+                    Err(StoreError::Unreadable(why)) => self.leave_out(&id, &why),
+                    Err(why) => return Err(why),
+                }
+                after = Some(id);
+            }
+            // In the place of those that were left out come others.
+            if is_last || summaries.len() == limit {
+                return Ok(summaries);
+            }
+        }
+    }
+
+    /// Notes that an event cannot be read.
+    fn leave_out(&self, id: &str, why: &str) {
+        match EventId::parse(id) {
+            Ok(id) => self.damage.of_event(&id, why),
+            Err(_) => self.damage.of_other(&format!("event {id:?}"), why, "it is left out of lists"),
+        }
     }
 
     pub(super) async fn due_events(
@@ -131,11 +158,20 @@ impl MongoStore {
         if limit == 0 {
             return Ok(Vec::new());
         }
-        let found = self.deployment.read(queries::due(now, limit), Concern::Majority, deadline).await?;
-        let id = |event: &bson::Document| {
-            let id = EventId::parse(event.get_str("_id").unwrap_or_default());
-            id.map_err(|why| StoreError::Unreadable(format!("events: _id {why}")))
-        };
-        found.iter().map(id).collect()
+        // Those that could not be read a short while ago stand first until they are mended, and must not be in the way.
+        let limit_with_damaged = limit.saturating_add(self.damage.events().len());
+        let query = queries::due(now, limit_with_damaged);
+        let found = self.deployment.read(query, Concern::Majority, deadline).await?;
+        let mut due = Vec::new();
+        for event in found {
+            let id = event.get_str("_id").unwrap_or_default();
+            match EventId::parse(id) {
+                Ok(id) if self.damage.is_fresh(&id) => {}
+                Ok(id) => due.push(id),
+                Err(why) => self.leave_out(id, &format!("_id {why}")),
+            }
+        }
+        due.truncate(limit);
+        Ok(due)
     }
 }

@@ -7,10 +7,10 @@ use super::*;
 use crate::{
     domain::{
         Currency, Description, Details, Event, EventId, EventName, EventOperation, Fingerprint, Head, HoldSeconds,
-        IdSalt, Location, Operation, OperationKind, PartnerId, Price, Quotas, Reservation, ReservationId, Row,
+        IdSalt, Location, Moment, Operation, OperationKind, PartnerId, Price, Quotas, Reservation, ReservationId, Row,
         RowLabel, Sales, SeatCount, SeatId, SeatMap, SeatState, Status, Version,
     },
-    store::mongo::seat_maps::SeatMaps,
+    store::{Damage, mongo::seat_maps::SeatMaps},
 };
 
 const HEAD: Head = Head(Uuid::from_u128(7));
@@ -36,7 +36,7 @@ fn full_event() -> Event {
     hall.change(&[seat("B2")], SeatState::Free, SeatState::Held).expect("a free seat");
     event.details = Arc::new(Details {
         description: Description::parse("Two talks.\nThen $pizza.").ok(),
-        starts_at: Some(at(1_900_000_000_123)),
+        starts_at: Moment::from_millisecond(1_900_000_000_123),
         location: Location::parse("Hall 3").ok(),
         price: Some(Price { amount: u32::MAX, currency: Currency::parse("EUR").expect("a currency") }),
     });
@@ -99,7 +99,9 @@ fn document(event: &Event) -> Document {
 fn an_event_comes_back_as_it_was() {
     for event in [show(1), full_event()] {
         event.check().expect("a sound event");
-        let read = EventDocument::read(document(&event), &SeatMaps::default()).expect("readable").expect("whole");
+        let read = EventDocument::read(document(&event), &SeatMaps::default(), &Damage::default())
+            .expect("readable")
+            .expect("whole");
         assert_eq!((read.event, read.head, read.journal.entry_count()), (event, HEAD, 0));
     }
 }
@@ -118,13 +120,14 @@ fn a_query_asks_for_every_field_of_an_event_but_the_journal() {
 fn a_journal_is_counted_by_its_keys() {
     let mut event = document(&show(1));
     event.insert("journalKeys", vec![doc! { "key": "7", "entries": 2 }, doc! { "key": "12", "entries": 3 }]);
-    let read = EventDocument::read(event.clone(), &SeatMaps::default()).expect("readable").expect("whole");
+    let read =
+        EventDocument::read(event.clone(), &SeatMaps::default(), &Damage::default()).expect("readable").expect("whole");
     assert_eq!((read.journal.versions().collect(), read.journal.entry_count()), (vec![Version(7), Version(12)], 5));
     assert_eq!(read.journal.entries(), None, "what was only counted is not known");
 
     for broken in [doc! { "key": "7", "entries": Bson::Null }, doc! { "key": "seven", "entries": 2 }] {
         event.insert("journalKeys", vec![broken]);
-        let read = EventDocument::read(event.clone(), &SeatMaps::default());
+        let read = EventDocument::read(event.clone(), &SeatMaps::default(), &Damage::default());
         assert!(matches!(read, Err(StoreError::Unreadable(_))), "{read:?}");
     }
 }
@@ -207,15 +210,23 @@ fn a_layout_is_read_once_for_each_event_of_an_id() {
         document
     };
     let maps = SeatMaps::default();
-    assert_eq!(EventDocument::read(without_map(&event), &maps).expect("readable").map(|read| read.event), None);
-    let first = EventDocument::read(document(&event), &maps).expect("readable").expect("whole");
-    let second = EventDocument::read(without_map(&event), &maps).expect("readable").expect("the layout is known");
+    assert_eq!(
+        EventDocument::read(without_map(&event), &maps, &Damage::default()).expect("readable").map(|read| read.event),
+        None
+    );
+    let first = EventDocument::read(document(&event), &maps, &Damage::default()).expect("readable").expect("whole");
+    let second = EventDocument::read(without_map(&event), &maps, &Damage::default())
+        .expect("readable")
+        .expect("the layout is known");
     assert_eq!(second.event, event);
     let [first, second] = [&first, &second].map(|read| read.event.hall.as_ref().expect("a hall").map());
     assert!(Arc::ptr_eq(first, second), "the layout was made twice");
 
     let other = Event { id_salt: IdSalt([2; 32]), ..event };
-    assert_eq!(EventDocument::read(without_map(&other), &maps).expect("readable").map(|read| read.event), None);
+    assert_eq!(
+        EventDocument::read(without_map(&other), &maps, &Damage::default()).expect("readable").map(|read| read.event),
+        None
+    );
 }
 
 #[test]
@@ -223,7 +234,9 @@ fn what_no_rule_has_written_is_refused_by_name() {
     let refused = |change: &dyn Fn(&mut Document)| {
         let mut document = document(&full_event());
         change(&mut document);
-        EventDocument::read(document, &SeatMaps::default()).expect_err("it must be refused").to_string()
+        EventDocument::read(document, &SeatMaps::default(), &Damage::default())
+            .expect_err("it must be refused")
+            .to_string()
     };
     for (why, change) in [
         ("format 1", &(|event: &mut Document| drop(event.insert("format", 1))) as &dyn Fn(&mut Document)),
