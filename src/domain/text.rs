@@ -26,7 +26,7 @@ pub(super) enum Kind {
 /// When that is not possible; says which character is in the way, and where.
 pub(super) fn checked(text: &str, kind: Kind, max: usize) -> Result<Arc<str>, InvalidValue> {
     let text = if kind == Kind::Lines { with_line_feeds(text) } else { Cow::Borrowed(text) };
-    let text = text.trim();
+    let text = text.trim_matches(|char: char| is_around(char, kind));
     if text.is_ascii() {
         // Most are, and these need no tables.
         let forbidden = |byte: u8| byte.is_ascii_control() && !(kind == Kind::Lines && matches!(byte, b'\n' | b'\t'));
@@ -49,10 +49,18 @@ pub(super) fn checked(text: &str, kind: Kind, max: usize) -> Result<Arc<str>, In
 }
 
 fn bounded(text: &str, chars: usize, max: usize) -> Result<Arc<str>, InvalidValue> {
-    if chars == 0 || chars > max {
-        return Err(InvalidValue(format!("must be 1 to {max} characters, not blank")));
+    match chars {
+        0 => Err(InvalidValue("must not be blank".to_owned())),
+        _ if chars > max => Err(InvalidValue(format!("must be at most {max} characters"))),
+        _ => Ok(text.into()),
     }
-    Ok(text.into())
+}
+
+/// Whether `char` is left away at either end of a text: spaces of whatever width, and empty lines where there are lines.
+fn is_around(char: char, kind: Kind) -> bool {
+    char == ' '
+        || char.general_category() == GeneralCategory::SpaceSeparator
+        || kind == Kind::Lines && matches!(char, '\n' | '\t')
 }
 
 /// Takes a text that a store holds. What earlier versions took must stay readable as it is, whatever became of the rules: it
@@ -130,7 +138,7 @@ mod tests {
         for (one, other) in [
             ("e\u{301}t\u{e9}", "\u{e9}t\u{e9}"),
             (" acme", "acme"),
-            ("acme\u{3000}\n", "acme"),
+            ("acme\u{3000}\u{a0}", "acme"),
             ("\u{212b}", "\u{c5}"),
         ] {
             for kind in [Kind::Id, Kind::Name, Kind::Lines] {
@@ -176,7 +184,9 @@ mod tests {
                 assert!(!why.contains(char));
             }
         }
-        assert!(of(Kind::Name, "a\nb").is_err() && of(Kind::Name, "a\tb").is_err());
+        for text in ["a\nb", "a\tb", "a\n", "\u{85}a", "\u{2029}é"] {
+            assert!(of(Kind::Name, text).is_err() && of(Kind::Id, text).is_err(), "{text:?}");
+        }
     }
 
     #[test]
@@ -199,7 +209,7 @@ mod tests {
         for text in ["", " ", "\u{3000}", "\u{a0}\u{2003}", "\u{200d}", " \u{fe0f}\u{200c} "] {
             for kind in [Kind::Name, Kind::Lines] {
                 let why = of(kind, text).expect_err("blank");
-                assert!(why.contains("not blank"), "{text:?}: {why}");
+                assert!(why == "must not be blank", "{text:?}: {why}");
             }
             assert!(of(Kind::Id, text).is_err(), "{text:?}");
         }

@@ -20,6 +20,7 @@ mod events;
 mod fields;
 mod headers;
 mod health;
+mod integer;
 mod lists;
 mod mistakes;
 mod path;
