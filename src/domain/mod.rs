@@ -17,6 +17,8 @@ pub mod operation;
 mod packed_seats;
 pub mod reservation;
 pub mod seat_map;
+#[cfg(test)]
+pub(crate) mod strategies;
 mod text;
 
 pub use command::{

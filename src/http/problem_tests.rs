@@ -76,6 +76,7 @@ fn every_problem() -> Vec<(Problem, u16, &'static str, bool)> {
         (Problem::UnsupportedMediaType, 415, "unsupported-media-type", false),
         (Problem::Draining, 503, "overloaded", true),
         (Problem::EventNotOpen, 503, "store-unavailable", true),
+        (Problem::EventUnreadable(event_id()), 503, "event-unreadable", false),
         (Problem::UnkeyedOutcomeUnknown(None), 503, "outcome-unknown", false),
         (Problem::UnkeyedOutcomeUnknown(Some(reservation_id())), 503, "outcome-unknown", false),
         (Problem::UnknownEvent, 404, "not-found", false),
@@ -113,7 +114,7 @@ fn each_problem_has_its_published_status_and_code() {
             assert!(body[text].as_str().is_some_and(|text| !text.is_empty()), "{code} has no {text}");
         }
         assert!(!body.to_string().contains("secret"), "{code} tells what only the log may hold");
-        let waits = retryable || status == 503;
+        let waits = retryable || code == "outcome-unknown";
         assert_eq!(header(header::RETRY_AFTER), waits.then_some("1"), "{code}");
     }
 }

@@ -1,6 +1,7 @@
 use std::{num::NonZeroU32, sync::Arc};
 
 use bson::{Binary, Bson, doc, spec::BinarySubtype};
+use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
@@ -8,7 +9,7 @@ use crate::{
     domain::{
         Currency, Description, Details, Event, EventId, EventName, EventOperation, Fingerprint, Head, HoldSeconds,
         IdSalt, Location, Moment, Operation, OperationKind, PartnerId, Price, Quotas, Reservation, ReservationId, Row,
-        RowLabel, Sales, SeatCount, SeatId, SeatMap, SeatState, Status, Version,
+        RowLabel, Sales, SeatCount, SeatId, SeatMap, SeatState, Status, Version, strategies,
     },
     store::{Damage, mongo::seat_maps::SeatMaps},
 };
@@ -247,5 +248,75 @@ fn what_no_rule_has_written_is_refused_by_name() {
     ] {
         let found = refused(change);
         assert!(found.contains(why) && found.contains("events show"), "{found}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_event_is_read_back_as_it_was_written(event in strategies::event()) {
+        let raw = bson::serialize_to_raw_document_buf(&EventDocument::new(&event, HEAD)).expect("an event has a document");
+        prop_assert_eq!(check_event(&event, &raw), Ok(()));
+        let read = EventDocument::read(document(&event), &SeatMaps::default(), &Damage::default());
+        prop_assert_eq!(read.expect("readable").expect("whole").event, event);
+    }
+
+    #[test]
+    fn every_reservation_is_read_back_as_it_was_written(reservation in strategies::reservation()) {
+        let raw = ReservationDocument::raw(&reservation).expect("a reservation has a document");
+        let document = Document::try_from(raw).expect("a document");
+        prop_assert_eq!(ReservationDocument::read(document).expect("readable"), reservation);
+    }
+}
+
+#[test]
+fn what_would_not_be_read_back_is_seen_before_it_is_written() {
+    let event = full_event();
+    let mut raw = document(&event);
+    for (field, value) in
+        [("name", Bson::from(" ")), ("name", Bson::from("Another")), ("operations", Bson::Array(vec![]))]
+    {
+        let before = raw.insert(field, value).expect("it has one");
+        let changed = bson::RawDocumentBuf::try_from(&raw).expect("a document");
+        check_event(&event, &changed).expect_err(field);
+        raw.insert(field, before);
+    }
+    check_event(&event, &bson::RawDocumentBuf::try_from(&raw).expect("a document")).expect("as it was");
+}
+
+#[test]
+fn a_history_that_cannot_be_read_never_fails_its_event() {
+    let event = full_event();
+    let summary = |change: &dyn Fn(&mut Document)| {
+        let mut answer = document(&event).get_array("operations").expect("a history")[0].clone();
+        change(answer.as_document_mut().expect("a document"));
+        answer
+    };
+    let whole = summary(&|_| ());
+    let broken = [
+        summary(&|operation| drop(operation.insert("answer", 7))),
+        summary(&|operation| drop(operation.insert("id", doc! {}))),
+        summary(&|operation| drop(operation.get_document_mut("answer").expect("an answer").insert("name", "\0"))),
+        Bson::Null,
+    ];
+    for history in
+        [Bson::from(7), Bson::Null, doc! {}.into(), Bson::Array(broken.iter().cloned().chain([whole]).collect())]
+    {
+        let remembered = usize::from(history.as_array().is_some());
+        let mut document = document(&event);
+        document.insert("operations", history.clone());
+        let read = EventDocument::read(document, &SeatMaps::default(), &Damage::default());
+        let read = read.expect("readable").expect("whole").event;
+        assert_eq!(read.operations.len(), remembered, "{history}");
+        assert_eq!(Event { operations: Vec::new(), ..read }, Event { operations: Vec::new(), ..event.clone() });
+    }
+}
+
+#[test]
+fn a_start_beyond_all_bounds_is_the_bound() {
+    for (milliseconds, wanted) in [(i64::MAX, Moment::MAX), (i64::MIN, Moment::MIN)] {
+        let mut document = document(&show(1));
+        document.insert("details", doc! { "startsAt": bson::DateTime::from_millis(milliseconds) });
+        let read = EventDocument::read(document, &SeatMaps::default(), &Damage::default());
+        assert_eq!(read.expect("readable").expect("whole").event.details.starts_at, Some(wanted));
     }
 }
