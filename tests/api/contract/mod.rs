@@ -14,6 +14,7 @@ mod reserve;
 mod seats;
 mod show;
 mod summary;
+mod values;
 mod waitlist;
 
 use serde_json::{Value, json};
