@@ -183,7 +183,12 @@ async fn open_store(settings: &StoreSettings) -> Result<Arc<dyn EventStore>, Sta
             "MONGO_URI is set while DATA_DIR holds reservations; they stay behind there"
         );
     }
-    Ok(Arc::new(MongoStore::open(uri.expose()).await?))
+    let redacted = |why: StoreError| match why {
+        StoreError::Misconfigured(why) => StoreError::Misconfigured(uri.redact(&why)),
+        StoreError::Unavailable(why) => StoreError::Unavailable(uri.redact(&why)),
+        StoreError::Unreadable(why) => StoreError::Unreadable(uri.redact(&why)),
+    };
+    Ok(Arc::new(MongoStore::open(uri.expose()).await.map_err(redacted)?))
 }
 
 /// Where events and reservations are, for the log.
@@ -291,6 +296,39 @@ mod tests {
             let why = Application::build(config(&directory, flags)).await.err().expect("it cannot start");
             assert!(why.to_string().contains(wanted), "{why}");
             assert_eq!(why.exit_code(), exit_code, "{why}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_string_that_the_driver_refuses_is_not_repeated() {
+        let directory = tempfile::tempdir().expect("a directory");
+        for uri in [
+            "mongodb://user:sec/ret@host/?w=1",
+            "mongodb://user:sec:ret@host",
+            "mongodb://user:sec@ret@host",
+            "mongodb://user:sec%ret@host",
+            "mongodb://user:sec[ret]@host",
+            "mongodb://user:sec#ret@host",
+            "mongodb://user:secret",
+            "mongodb://user:secret@host:secret",
+            "mongodb://user:secret@host/?tls=maybe",
+            "mongodb://user:secret@host/a b?x=y",
+            "mongodb://user:secret@host/?authMechanism=nonsense",
+            "mongodb://user:secret@host/?tlsCertificateKeyFilePassword=secret&tls=secret",
+            "mongodb+srv://user:secret@host:1",
+            "mongodb+srv://user:secret@a,b",
+        ] {
+            let Ok(config) = Config::with_flags([
+                "--data-dir",
+                directory.path().to_str().expect("UTF-8"),
+                "--port=0",
+                &format!("--mongo-uri={uri}"),
+            ]) else {
+                continue;
+            };
+            let Err(why) = Application::build(config).await else { panic!("{uri} is taken") };
+            let line = why.to_string();
+            assert!(!line.contains("sec") && !line.contains("ret") && !line.contains('\n'), "{uri}: {line}");
         }
     }
 }

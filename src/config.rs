@@ -11,7 +11,9 @@ use crate::{
     service::Limits,
 };
 
+mod dotenv;
 mod mongo_uri;
+mod redacted;
 mod settings;
 mod sources;
 
@@ -128,7 +130,7 @@ pub fn read() -> Result<Call, InvalidSetting> {
     match sources::flags(std::env::args_os())? {
         sources::Flags::Tell(text) => Ok(Call::Tell(text)),
         sources::Flags::Given(flags) => {
-            let dotenv = sources::dotenv(std::path::Path::new(".env"))?;
+            let dotenv = dotenv::read(std::path::Path::new(".env"))?;
             Ok(Call::Serve(Box::new(Config::from_sources(&Sources { flags, variable: &variable, dotenv })?)))
         }
     }
@@ -148,6 +150,8 @@ impl Config {
     }
 
     fn from_sources(sources: &Sources<'_>) -> Result<Self, InvalidSetting> {
+        // What looks like a connection string is meant for MONGO_URI; from here on nobody would keep its password.
+        let plain = |text: &str| (!redacted::may_hold_credentials(text)).then(|| text.to_owned());
         let usize_of = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
         let whole = |setting, range: RangeInclusive<u32>| {
             let what = format!("a whole number from {} to {}", range.start(), range.end());
@@ -155,7 +159,7 @@ impl Config {
         };
         Ok(Self {
             listen: Listen {
-                host: sources.required(&settings::HOST, "an address or a host name", |text| Some(text.to_owned()))?,
+                host: sources.required(&settings::HOST, "an address or a host name", plain)?,
                 port: sources.required(&settings::PORT, "a port from 0 to 65535", |text| text.parse().ok())?,
             },
             allowed_hosts: sources
@@ -167,15 +171,17 @@ impl Config {
                 .unwrap_or(AllowedHosts::These(Vec::new())),
             store: StoreSettings {
                 mongo_uri: sources.optional(&settings::MONGO_URI, MongoUri::WHAT, MongoUri::parse)?,
-                data_dir: sources.required(&settings::DATA_DIR, "a directory", |text| Some(text.into()))?,
+                data_dir: sources.required(&settings::DATA_DIR, "a directory", plain)?.into(),
             },
             event: EventSettings {
                 id: sources.required(&settings::EVENT_ID, "1 to 64 characters out of a-z, 0-9 and '-'", |text| {
                     EventId::parse(text).ok()
                 })?,
-                name: sources.required(&settings::EVENT_NAME, "1 to 200 characters, none of them control", |text| {
-                    EventName::parse(text).ok()
-                })?,
+                name: sources.required(
+                    &settings::EVENT_NAME,
+                    "1 to 200 characters, none of them invisible",
+                    |text| EventName::parse(text).ok(),
+                )?,
                 seats: whole(&settings::EVENT_SEATS, 1..=TOTAL_SEATS_MAX)?,
                 seats_per_reservation_max: whole(&settings::SEATS_PER_RESERVATION_MAX, 1..=COUNT_MAX)?,
                 hold_seconds_max: whole(&settings::HOLD_SECONDS_MAX, 1..=HOLD_SECONDS_MAX)?,

@@ -24,7 +24,10 @@ fn main() -> ExitCode {
     match config::read() {
         Ok(Call::Serve(config)) => {
             logging::start(&config.logging);
-            serve(*config)
+            logging::log_panics();
+            let exit_code = serve(*config);
+            logging::flush();
+            exit_code
         }
         Ok(Call::Tell(text)) => {
             // A reader that has seen enough, like `head`, is no failure.
@@ -78,6 +81,7 @@ fn stop_signal() -> io::Result<oneshot::Receiver<()>> {
         let _ = stop.send(());
         let second = next().await;
         log::warn!(signal = second; "told to stop at once");
+        logging::flush();
         process::exit(1);
     });
     Ok(stopped)

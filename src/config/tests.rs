@@ -80,6 +80,16 @@ fn a_bad_value_is_named_in_one_line() {
         ("RUST_LOG", "ticketboss=loud"),
         ("RUST_LOG", "debgu"),
         ("PORT", "mongodb://user:secret@host"),
+        ("HOST", "mongodb://user:secret@host/shop?authSource=secret"),
+        ("HOST", "user:secret@host"),
+        ("DATA_DIR", "mongodb://user:secret@host/shop"),
+        ("DATA_DIR", "mongodb:/user:secret@host"),
+        ("EVENT_ID", "mongodb+srv://user:secret@host"),
+        ("RUST_LOG", "mongodb://user:secret@host"),
+        ("LOG_FORMAT", "user:secret@host"),
+        ("MONGO_URI", "mongodb:/user:secret@host"),
+        ("MONGO_URI", "user:secret@host"),
+        ("MONGO_URI", "mongodb://user:sec?ret@secret"),
     ] {
         let flag = format!("--{}={bad}", name.to_lowercase().replace('_', "-"));
         let lines = [config(&[&flag], &[], &[]), config(&[], &[(name, bad)], &[]), config(&[], &[], &[(name, bad)])];
@@ -98,8 +108,13 @@ fn a_bad_flag_is_named_in_one_line() {
         (&["--port"], "'--port <PORT>'"),
         (&["--port", "1", "--port", "2"], "'--port <PORT>'"),
         (&["serve"], "'serve'"),
+        (&["mongodb://user:secret@host"], "mongodb://host"),
+        (&["mongodb://user:sec\nret@host"], "mongodb://host"),
+        (&["--mongo-url=mongodb://user:secret@host"], "'--mongo-url'"),
+        (&["--mongo-uri", "mongodb://a", "--mongo-uri", "mongodb://user:secret@host"], "'--mongo-uri <MONGO_URI>'"),
     ] {
         let line = config(flags, &[], &[]).expect_err("a bad flag");
+        assert!(!line.contains("sec"), "{line}");
         assert!(line.contains(wanted) && line.contains("--help") && !line.contains('\n'), "{line}");
     }
 }
@@ -141,9 +156,9 @@ fn a_file_is_read_and_a_broken_one_is_refused_without_repeating_it() {
     let path = directory.path().join(".env");
     let read = |text: &[u8]| {
         std::fs::write(&path, text).expect("written");
-        sources::dotenv(&path).map_err(|why| why.to_string())
+        dotenv::read(&path).map_err(|why| why.to_string())
     };
-    assert_eq!(sources::dotenv(&directory.path().join("absent")), Ok(Vec::new()));
+    assert_eq!(dotenv::read(&directory.path().join("absent")), Ok(Vec::new()));
     let pair = |name: &str, text: &str| (name.to_owned(), text.to_owned());
     let good = b"# a comment\nPORT=6000\n\nexport HOST='::1'\nEVENT_NAME=\"A show\" # more\n";
     assert_eq!(read(good), Ok(vec![pair("PORT", "6000"), pair("HOST", "::1"), pair("EVENT_NAME", "A show")]));
@@ -151,6 +166,6 @@ fn a_file_is_read_and_a_broken_one_is_refused_without_repeating_it() {
         let line = read(broken).expect_err("broken");
         assert!(line.contains(".env: ") && !line.contains("secret") && !line.contains('\n'), "{line}");
     }
-    let unreadable = sources::dotenv(directory.path()).expect_err("a directory is no file");
+    let unreadable = dotenv::read(directory.path()).expect_err("a directory is no file");
     assert!(unreadable.to_string().contains("cannot be read"), "{unreadable}");
 }

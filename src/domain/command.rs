@@ -2,11 +2,10 @@
 
 use std::{num::NonZeroU32, sync::Arc};
 
-use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    Description, Details, EventName, EventSummary, Fingerprint, HoldSeconds, IdSalt, IdempotencyKey, Location,
+    Description, Details, EventName, EventSummary, Fingerprint, HoldSeconds, IdSalt, IdempotencyKey, Location, Moment,
     OperationId, PartnerId, Price, Quotas, Reservation, ReservationId, Sales, SeatCount, SeatId, Status, Version,
     fingerprint::keyed_uuid,
 };
@@ -92,7 +91,7 @@ pub struct Amend {
     /// What it is.
     pub description: Option<Option<Description>>,
     /// When it begins.
-    pub starts_at: Option<Option<Timestamp>>,
+    pub starts_at: Option<Option<Moment>>,
     /// Where it is.
     pub location: Option<Option<Location>>,
     /// What a seat costs.

@@ -12,10 +12,14 @@ pub mod facts;
 pub mod fingerprint;
 pub mod hall;
 pub mod identity;
+pub mod moment;
 pub mod operation;
 mod packed_seats;
 pub mod reservation;
 pub mod seat_map;
+#[cfg(test)]
+pub(crate) mod strategies;
+mod text;
 
 pub use command::{
     Amend, Amendment, Cancellation, Change, Command, Expected, Limited, Outcome, Rejection, Request, Reserve, Step,
@@ -28,6 +32,7 @@ pub use facts::{Facts, Wanted, facts_needed};
 pub use fingerprint::{Fingerprint, keyed_event_id};
 pub use hall::{Hall, SeatState};
 pub use identity::{EventId, Head, IdSalt, Version};
+pub use moment::{LAST_TIMESTAMP_MS, Moment, Rounding};
 pub use operation::{EventOperation, Operation, OperationId, OperationKind};
 pub use packed_seats::BLOCK_SEATS;
 pub use reservation::{HoldSeconds, IdempotencyKey, PartnerId, Reservation, ReservationId, SeatCount, Status};

@@ -1,6 +1,6 @@
 //! Reading the fields of a JSON object: strict about their shape, and complete about what is wrong with them.
 //!
-//! A reader ([`value`], [`text`], [`object`], [`list`]) makes a value of a field, or says what is wrong inside of it, under names
+//! A reader ([`value`], [`integer()`], [`text`], [`object`], [`list`]) makes a value of a field, or says what is wrong inside of it, under names
 //! that count from there; who called it puts the name of the field before them.
 
 use std::{borrow::Cow, fmt};
@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use validator::{ValidationErrors, ValidationErrorsKind};
 
 use super::{
-    Problem,
+    Problem, integer,
     mistakes::{KnownNames, Mistakes},
 };
 use crate::domain::{InvalidValue, counted};
@@ -43,9 +43,9 @@ impl<'a> Fields<'a> {
         Self { members, known: KnownNames::default(), mistakes: Mistakes::default() }
     }
 
-    /// Whether there is a field called `name`, whatever is in it.
+    /// Whether there is a field called `name` that says something: null is as good as nothing.
     pub(super) fn has(&self, name: &str) -> bool {
-        self.members.iter().any(|(key, _)| key == name)
+        self.members.iter().any(|(key, value)| key == name && !is_null(value))
     }
 
     /// Whether there are no fields.
@@ -68,14 +68,24 @@ impl<'a> Fields<'a> {
         name: &'static str,
         read: impl FnOnce(&'a RawValue) -> Result<T, Mistakes>,
     ) -> Option<T> {
-        if !self.has(name) {
+        if !self.members.iter().any(|(key, _)| key == name) {
             self.refuse(name, "is required");
         }
-        self.optional(name, read)
+        self.given(name, read)
     }
 
-    /// Takes the field called `name`, which may be there once. What is wrong with it is noted, and `None`.
+    /// Takes the field called `name`, which may be there once; null is as good as nothing. What is wrong with it is noted, and
+    /// `None`.
     pub(super) fn optional<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&'a RawValue) -> Result<T, Mistakes>,
+    ) -> Option<T> {
+        self.clearable(name, read).flatten()
+    }
+
+    /// As [`Fields::optional`], for a field of which null says something else, and whose reader must refuse it.
+    pub(super) fn given<T>(
         &mut self,
         name: &'static str,
         read: impl FnOnce(&'a RawValue) -> Result<T, Mistakes>,
@@ -98,7 +108,7 @@ impl<'a> Fields<'a> {
         name: &'static str,
         read: impl FnOnce(&'a RawValue) -> Result<T, Mistakes>,
     ) -> Option<Option<T>> {
-        self.optional(name, |value| if value.get() == "null" { Ok(None) } else { read(value).map(Some) })
+        self.given(name, |value| if is_null(value) { Ok(None) } else { read(value).map(Some) })
     }
 
     /// Notes that the field called `name` is wrong; `message` reads on from its name.
@@ -144,6 +154,20 @@ pub(super) fn value<'a, T: Deserialize<'a>>(what: impl fmt::Display) -> impl Fn(
                 format!("must be {what}: {why}")
             })
         })
+    }
+}
+
+fn is_null(value: &RawValue) -> bool {
+    value.get() == "null"
+}
+
+/// Reads an integer, however JSON spells it; `what` says which there may be.
+pub(super) fn integer<'a, T: TryFrom<u64>>(what: impl fmt::Display) -> impl Fn(&'a RawValue) -> Result<T, Mistakes> {
+    move |value| {
+        let is_number = matches!(value.get().as_bytes(), [b'-' | b'0'..=b'9', ..]);
+        let integer = is_number.then(|| integer::of_number(value.get())).flatten();
+        let in_range = integer.and_then(|integer| T::try_from(integer).ok());
+        in_range.ok_or_else(|| Mistakes::one(format!("must be {what}, not {}", kind(value))))
     }
 }
 
@@ -231,7 +255,7 @@ fn kind(value: &RawValue) -> &'static str {
         [b'{', ..] => "an object",
         [b't' | b'f', ..] => "a boolean",
         [b'n', ..] => "null",
-        number if number.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E')) => "a decimal number",
+        number if number.contains(&b'.') => "a decimal number",
         _ => "this number",
     }
 }

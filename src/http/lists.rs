@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web::Data};
-use jiff::{RoundMode, Timestamp};
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{
@@ -11,10 +11,9 @@ use super::{
     cursor::ListId,
     query::{Parameters, encoded},
     shape::ReservationBody,
-    time,
 };
 use crate::{
-    domain::{EventId, InvalidValue, PartnerId, Status},
+    domain::{EventId, InvalidValue, Moment, PartnerId, Rounding, Status},
     store::{Place, ReservationQuery, Scope},
 };
 
@@ -70,8 +69,8 @@ impl List {
         let status = parameters.take("status", parse_status);
         // Reservations are made at whole milliseconds, so that both bounds move up to the next one without letting in or
         // keeping out another reservation.
-        let created_from = parameters.take("createdFrom", |text| time::parse(text, RoundMode::Ceil));
-        let created_to = parameters.take("createdTo", |text| time::parse(text, RoundMode::Ceil));
+        let created_from = parameters.take("createdFrom", parse_bound);
+        let created_to = parameters.take("createdTo", parse_bound);
         let limit = take_limit(&mut parameters);
 
         let partner = match &scope {
@@ -96,6 +95,11 @@ impl List {
         let page = Page { items: items.into_iter().zip(positions).collect(), next_cursor };
         Ok(page.answer(&self.path, &self.sent, |(reservation, position)| ReservationBody::new(reservation, *position)))
     }
+}
+
+/// A bound in time. Reservations are made at times of the clock, so a bound beyond those is as good as the last of them.
+fn parse_bound(text: &str) -> Result<Timestamp, InvalidValue> {
+    Moment::parse_with_dates(text, Rounding::Up).map(Moment::to_timestamp)
 }
 
 fn parse_status(text: &str) -> Result<Status, InvalidValue> {

@@ -23,6 +23,7 @@ mod headers;
 mod health;
 mod hints;
 mod hosts;
+mod integer;
 mod lists;
 mod mistakes;
 mod path;

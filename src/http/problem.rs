@@ -12,7 +12,7 @@ use actix_web::{
 use serde::Serialize;
 
 use crate::{
-    domain::{ReservationId, Version},
+    domain::{EventId, ReservationId, Version},
     service::ServiceError,
 };
 
@@ -21,9 +21,9 @@ mod refusal;
 
 use self::{
     kinds::{
-        Document, EVENT_EXISTS, INSUFFICIENT_SEATS, INTERNAL, METHOD_NOT_ALLOWED, MISDIRECTED_REQUEST, NOT_FOUND,
-        OUTCOME_UNKNOWN, OVERLOADED, PAYLOAD_TOO_LARGE, PRECONDITION_FAILED, PRECONDITION_REQUIRED, REQUEST_TIMEOUT,
-        STORE_UNAVAILABLE, UNSUPPORTED_MEDIA_TYPE, VERSION_CONFLICT,
+        Document, EVENT_EXISTS, EVENT_UNREADABLE, INSUFFICIENT_SEATS, INTERNAL, METHOD_NOT_ALLOWED,
+        MISDIRECTED_REQUEST, NOT_FOUND, OUTCOME_UNKNOWN, OVERLOADED, PAYLOAD_TOO_LARGE, PRECONDITION_FAILED,
+        PRECONDITION_REQUIRED, REQUEST_TIMEOUT, STORE_UNAVAILABLE, UNSUPPORTED_MEDIA_TYPE, VERSION_CONFLICT,
     },
     refusal::{invalid, refusal},
 };
@@ -88,6 +88,8 @@ pub enum Problem {
     Draining,
     /// The configured event is not in the store yet.
     EventNotOpen,
+    /// What the store holds of the configured event cannot be read.
+    EventUnreadable(EventId),
     /// As [`ServiceError::OutcomeUnknown`], for a reservation or an event asked for without a key: sent again, it would be
     /// made again.
     UnkeyedOutcomeUnknown(Option<ReservationId>),
@@ -174,6 +176,9 @@ impl Problem {
             },
             Self::Draining => OVERLOADED.saying("This server is about to stop. Ask another one, or again."),
             Self::EventNotOpen => STORE_UNAVAILABLE.saying("The event is not open yet. Nothing was changed."),
+            Self::EventUnreadable(id) => EVENT_UNREADABLE.saying(format!(
+                "What the store holds of the event {id} cannot be read. The log of the server says why; somebody has to mend it."
+            )),
             Self::UnkeyedOutcomeUnknown(id) => Document {
                 retryable: false,
                 reservation_id: id.as_ref(),

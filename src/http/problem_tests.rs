@@ -81,6 +81,7 @@ fn every_problem() -> Vec<(Problem, u16, &'static str, bool)> {
         (Problem::MisdirectedRequest, 421, "misdirected-request", false),
         (Problem::Draining, 503, "overloaded", true),
         (Problem::EventNotOpen, 503, "store-unavailable", true),
+        (Problem::EventUnreadable(event_id()), 503, "event-unreadable", false),
         (Problem::UnkeyedOutcomeUnknown(None), 503, "outcome-unknown", false),
         (Problem::UnkeyedOutcomeUnknown(Some(reservation_id())), 503, "outcome-unknown", false),
         (Problem::UnknownEvent, 404, "not-found", false),

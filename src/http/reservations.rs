@@ -11,7 +11,7 @@ use super::{
     body::JsonBody,
     conditions,
     events::of_configured_event,
-    fields::{list, text, value},
+    fields::{integer, list, text, value},
     headers::{PREFERENCE_APPLIED, prefers_representation},
     shape::{ReservationBody, replayed},
 };
@@ -171,7 +171,7 @@ impl ReserveBody {
         fields.exactly_one("seats", "seatIds");
         let given = Self {
             partner_id: fields.required("partnerId", text("a string of 1 to 64 characters", PartnerId::parse)),
-            seats: fields.optional("seats", value(format_args!("an integer from 1 to {seats_max}"))),
+            seats: fields.optional("seats", integer(format_args!("an integer from 1 to {seats_max}"))),
             seat_ids: fields.optional(
                 "seatIds",
                 list(
@@ -182,7 +182,7 @@ impl ReserveBody {
             ),
             waitlist: fields.optional("waitlist", value("true or false")),
             hold_seconds: fields
-                .optional("holdSeconds", value(format_args!("an integer from 1 to {hold_seconds_max}"))),
+                .optional("holdSeconds", integer(format_args!("an integer from 1 to {hold_seconds_max}"))),
         };
         if given.waitlist == Some(true) && given.seat_ids.is_some() {
             fields.refuse("waitlist", "must not be true together with seatIds: named seats are not waited for");

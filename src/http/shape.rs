@@ -8,11 +8,11 @@ use super::{
     Problem,
     conditions::{self, Read},
     headers::IDEMPOTENT_REPLAYED,
-    time::{in_milliseconds, in_milliseconds_if_any},
+    time::{in_milliseconds, in_milliseconds_if_any, moment_if_any},
 };
 use crate::domain::{
-    Description, EventName, EventSummary, Location, PartnerId, Price, Quotas, Reservation, ReservationId, Sales,
-    SeatId, Status, Version,
+    Description, EventName, EventSummary, Location, Moment, PartnerId, Price, Quotas, Reservation, ReservationId,
+    Sales, SeatId, Status, Version,
 };
 
 /// A reservation.
@@ -69,8 +69,8 @@ pub(super) struct EventBody<'a> {
     name: &'a EventName,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a Description>,
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "in_milliseconds_if_any")]
-    starts_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "moment_if_any")]
+    starts_at: Option<Moment>,
     #[serde(skip_serializing_if = "Option::is_none")]
     location: Option<&'a Location>,
     #[serde(skip_serializing_if = "Option::is_none")]

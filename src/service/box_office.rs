@@ -196,6 +196,12 @@ impl BoxOffice {
         Ok(positions)
     }
 
+    /// Events that could not be read when they were last looked at, in the order of their ids.
+    #[must_use]
+    pub fn unreadable(&self) -> Vec<EventId> {
+        self.store.unreadable()
+    }
+
     /// Whether writes can be taken.
     pub async fn ready(&self) -> Result<(), ServiceError> {
         Ok(self.store.ready(self.deadline()).await?)

@@ -23,7 +23,9 @@ use self::{
     view::View,
     writer::{OpenFile, Work, Write, Writer},
 };
-use super::{Base, CommitError, Creation, EventStore, FactsError, Journal, ReservationQuery, Snapshot, StoreError};
+use super::{
+    Base, CommitError, Creation, Damage, EventStore, FactsError, Journal, ReservationQuery, Snapshot, StoreError,
+};
 use crate::{
     clock::Clock,
     domain::{Decision, Event, EventId, EventSummary, Facts, Head, Reservation, ReservationId, Version, Wanted},
@@ -59,6 +61,7 @@ pub struct EmbeddedStore {
     clock: Arc<dyn Clock>,
     shown: Arc<Shown>,
     writer: mpsc::Sender<Work>,
+    damage: Arc<Damage>,
 }
 
 impl EmbeddedStore {
@@ -81,13 +84,15 @@ impl EmbeddedStore {
         let unusable = |why: redb::Error| OpenError::Unusable(why.to_string());
         let database = connect()?;
         tables::make(&database)?;
-        let file = OpenFile::of(database, generation_rows).map_err(unusable)?;
+        let damage = Arc::<Damage>::default();
+        let file = OpenFile::of(database, generation_rows, damage.clone()).map_err(unusable)?;
         let shown = Arc::new(Shown::new(file.view().map_err(unusable)?));
-        let connect = move || OpenFile::of(connect()?, generation_rows).map_err(unusable);
+        let noted = damage.clone();
+        let connect = move || OpenFile::of(connect()?, generation_rows, noted.clone()).map_err(unusable);
         let (sender, inbox) = mpsc::channel(INBOX_MAX);
         let writer = Writer::new(Box::new(connect), file, shown.clone(), inbox);
         thread::Builder::new().name("store-writer".to_owned()).spawn(|| writer.run()).map_err(OpenError::Thread)?;
-        Ok(Self { clock, shown, writer: sender })
+        Ok(Self { clock, shown, writer: sender, damage })
     }
 
     /// The last durable state. When there is none to show, because the file failed, the writer is asked to open it anew.
@@ -134,7 +139,13 @@ impl EmbeddedStore {
     /// thread would. The first look at a large hall takes a fraction of a millisecond.
     async fn stored(&self, event_id: &EventId, deadline: Instant) -> Result<Option<(Arc<Event>, Base)>, StoreError> {
         let view = self.view(deadline).await?;
-        self.shown.judge(&view, self.shown.event(&view, event_id))
+        let read = self.shown.judge(&view, self.shown.event(&view, event_id));
+        match &read {
+            Ok(_) => self.damage.is_mended(event_id),
+            Err(StoreError::Unreadable(why)) => self.damage.of_event(event_id, why),
+            Err(_) => {}
+        }
+        read
     }
 
     /// Which state an event is in.
@@ -166,7 +177,9 @@ impl EventStore for EmbeddedStore {
         if self.base(&event.id, deadline).await?.is_some() {
             return Ok(Creation::Existed);
         }
-        match self.write(None, self.kept(event, Rows::of_new(event, head)), deadline).await {
+        let rows = Rows::of_new(event, head);
+        rows.check(event)?;
+        match self.write(None, self.kept(event, rows), deadline).await {
             Ok(()) => Ok(Creation::Created),
             Err(CommitError::Conflict) => Ok(Creation::Existed),
             Err(CommitError::Store(why)) => Err(why),
@@ -202,6 +215,7 @@ impl EventStore for EmbeddedStore {
     ) -> Result<Snapshot, CommitError> {
         decision.event.check().map_err(|why| CommitError::Refused(why.to_string()))?;
         let rows = Rows::of_decision(&snapshot.event, decision, head);
+        rows.check(&decision.event).map_err(|why| CommitError::Refused(why.into_why()))?;
         self.write(Some(snapshot.base()), self.kept(&decision.event, rows), deadline).await?;
         Ok(Snapshot { event: decision.event.clone(), head, journal: Journal::new() })
     }
@@ -266,6 +280,10 @@ impl EventStore for EmbeddedStore {
 
     fn is_shared(&self) -> bool {
         false
+    }
+
+    fn unreadable(&self) -> Vec<EventId> {
+        self.damage.events()
     }
 
     async fn ready(&self, deadline: Instant) -> Result<(), StoreError> {

@@ -10,10 +10,13 @@ use tokio::time::Instant;
 
 use crate::domain::{Decision, Event, EventId, EventSummary, Facts, Head, Reservation, ReservationId, Version, Wanted};
 
+mod damage;
 pub mod embedded;
 mod journal;
 pub mod mongo;
 mod query;
+
+use damage::Damage;
 
 pub use journal::Journal;
 pub use query::{Place, ReservationQuery, Scope};
@@ -162,7 +165,8 @@ pub trait EventStore: Send + Sync + 'static {
         deadline: Instant,
     ) -> Result<Vec<u32>, StoreError>;
 
-    /// Lists events in the order of their ids, those after `after`, `limit` at most. Each in a state that will last.
+    /// Lists events in the order of their ids, those after `after`, `limit` at most. Each in a state that will last. One that
+    /// cannot be read is left out.
     async fn events(
         &self,
         after: Option<&EventId>,
@@ -171,7 +175,8 @@ pub trait EventStore: Send + Sync + 'static {
     ) -> Result<Vec<EventSummary>, StoreError>;
 
     /// Lists reservations in the order of their [`Place`], each in a state that will last. Of one event the list is as current
-    /// as [`EventStore::event`]; of all events it may lack what was committed within the last moments.
+    /// as [`EventStore::event`]; of all events it may lack what was committed within the last moments. One that cannot be read
+    /// is left out.
     async fn reservations(
         &self,
         query: &ReservationQuery,
@@ -192,6 +197,12 @@ pub trait EventStore: Send + Sync + 'static {
     /// Whether other processes may change the same events: then commits that they sent may be under way, whether they live
     /// or not.
     fn is_shared(&self) -> bool;
+
+    /// Events that could not be read when this process last looked at them, in the order of their ids. Nothing is looked up
+    /// for it.
+    fn unreadable(&self) -> Vec<EventId> {
+        Vec::new()
+    }
 
     /// Whether the store can be reached and would take a commit.
     async fn ready(&self, deadline: Instant) -> Result<(), StoreError>;

@@ -4,7 +4,7 @@
 //! - [`crowds`], [`processes`]: many at once, in one process and in several
 //! - [`sales`]: waitlist, holds, named seats and limits, under crowds and crashes
 //! - [`crashes`], [`failovers`], [`outages`]: servers and stores that die and come back
-//! - [`lifecycle`]: starting and stopping; [`earlier_builds`]: what those before this one wrote
+//! - [`lifecycle`]: starting and stopping; [`logs`]: what is told of it; [`earlier_builds`]: what those before this one wrote
 //! - [`docs`]: what the documents have people type
 //! - [`harness`]: the ground that all of it stands on
 
@@ -20,6 +20,7 @@ mod failovers;
 mod harness;
 mod hostile;
 mod lifecycle;
+mod logs;
 mod outages;
 mod processes;
 mod sales;

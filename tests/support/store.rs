@@ -97,6 +97,18 @@ async fn event_document(uri: &str) -> Document {
     found.expect("a server has made the event")
 }
 
+/// Sets fields of one document, past the server and its rules, as damage or a careless hand might.
+pub(crate) async fn change_document(uri: &str, collection: &str, id: &str, fields: Document) {
+    let changed = with_client(uri, async |client| {
+        let database = client.default_database().expect("the connection string names one");
+        let collection = database.collection::<Document>(collection);
+        let update = doc! { "$set": fields };
+        collection.update_one(doc! { "_id": id }, update).bypass_document_validation(true).await
+    });
+    let changed = changed.await.unwrap_or_else(|error| panic!("the document cannot be changed: {error}"));
+    assert_eq!(changed.matched_count, 1, "there is no {id} in {collection}");
+}
+
 /// Empties a database, as somebody might who mistook it for another one.
 pub(crate) async fn drop_database(uri: &str) {
     let dropped = with_client(uri, async |client| {

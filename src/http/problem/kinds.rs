@@ -79,6 +79,8 @@ pub(super) static KEY_REUSED: Kind = Kind::new(
 pub(super) static OVERLOADED: Kind = Kind::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Too busy").retryable();
 pub(super) static STORE_UNAVAILABLE: Kind =
     Kind::new(StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", "The store is out of reach").retryable();
+pub(super) static EVENT_UNREADABLE: Kind =
+    Kind::new(StatusCode::SERVICE_UNAVAILABLE, "event-unreadable", "The event cannot be read");
 pub(super) static OUTCOME_UNKNOWN: Kind =
     Kind::new(StatusCode::SERVICE_UNAVAILABLE, "outcome-unknown", "Whether it was done is not known").retryable();
 pub(super) static INTERNAL: Kind = Kind::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error");

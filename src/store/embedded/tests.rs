@@ -15,6 +15,7 @@ use crate::{
     ids,
 };
 
+mod damage;
 mod disk;
 mod lists;
 mod recent;

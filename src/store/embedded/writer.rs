@@ -23,7 +23,7 @@ use super::{
     tables, too_late,
     view::View,
 };
-use crate::store::{Base, CommitError, StoreError};
+use crate::store::{Base, CommitError, Damage, StoreError};
 
 /// Work that one transaction takes. Many more would gain little, and delay the answers of the first among them.
 const FOLD_MAX: usize = 256;
@@ -63,17 +63,18 @@ pub(super) struct Writer {
 pub(super) struct OpenFile {
     database: Database,
     gathering: Gathering,
+    damage: Arc<Damage>,
 }
 
 impl OpenFile {
-    pub(super) fn of(database: Database, generation_rows: usize) -> Result<Self, redb::Error> {
-        let gathering = Gathering::open(&database, generation_rows)?;
-        Ok(Self { database, gathering })
+    pub(super) fn of(database: Database, generation_rows: usize, damage: Arc<Damage>) -> Result<Self, redb::Error> {
+        let gathering = Gathering::open(&database, generation_rows, &damage)?;
+        Ok(Self { database, gathering, damage })
     }
 
     /// The last durable state.
     pub(super) fn view(&self) -> Result<View, redb::Error> {
-        View::of(&self.database, self.gathering.recent().clone())
+        View::of(&self.database, self.gathering.recent().clone(), self.damage.clone())
     }
 }
 

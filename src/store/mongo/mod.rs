@@ -19,14 +19,14 @@ use tokio::{
 use self::{
     clock::PrimaryClock,
     deployment::{Concern, Deployment, write_errors},
-    documents::EventDocument,
+    documents::{EventDocument, check_event},
     journal::Journals,
     proof::Prover,
     schema::EVENTS,
     seat_maps::SeatMaps,
     settler::Settler,
 };
-use super::{Base, CommitError, Creation, EventStore, FactsError, ReservationQuery, Snapshot, StoreError};
+use super::{Base, CommitError, Creation, Damage, EventStore, FactsError, ReservationQuery, Snapshot, StoreError};
 use crate::{
     domain::{Decision, Event, EventId, EventSummary, Facts, Head, Reservation, ReservationId, Version, Wanted},
     ids,
@@ -63,6 +63,7 @@ pub struct MongoStore {
     ready: Mutex<Option<(Instant, Result<(), StoreError>)>>,
     tasks: Mutex<JoinSet<()>>,
     warned: std::sync::Mutex<HashSet<&'static str>>,
+    damage: Damage,
 }
 
 impl MongoStore {
@@ -103,6 +104,7 @@ impl MongoStore {
             ready: Mutex::new(None),
             tasks: Mutex::new(JoinSet::new()),
             warned: std::sync::Mutex::default(),
+            damage: Damage::default(),
             deployment,
             journals,
         })
@@ -116,6 +118,7 @@ impl EventStore for MongoStore {
         schema::prepare(&self.deployment, deadline).await?;
         let document = bson::serialize_to_raw_document_buf(&EventDocument::new(event, head))
             .map_err(|why| StoreError::Unreadable(why.to_string()))?;
+        check_event(event, &document).map_err(StoreError::Unreadable)?;
         let mut documents = RawArrayBuf::new();
         documents.push(&document);
         let reply = self.deployment.write(rawdoc! { "insert": EVENTS, "documents": documents }, deadline).await?;
@@ -215,6 +218,10 @@ impl EventStore for MongoStore {
 
     fn is_shared(&self) -> bool {
         true
+    }
+
+    fn unreadable(&self) -> Vec<EventId> {
+        self.damage.events()
     }
 
     async fn ready(&self, deadline: Instant) -> Result<(), StoreError> {

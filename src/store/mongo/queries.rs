@@ -287,8 +287,8 @@ pub(super) fn due(now: Timestamp, limit: usize) -> RawDocumentBuf {
 }
 
 /// The query for the summaries of the first `limit` events, or of those after the event `after`.
-pub(super) fn summaries(after: Option<&EventId>, limit: usize) -> RawDocumentBuf {
-    let filter = after.map_or_else(RawDocumentBuf::new, |after| rawdoc! { "_id": { "$gt": after.as_str() } });
+pub(super) fn summaries(after: Option<&str>, limit: usize) -> RawDocumentBuf {
+    let filter = after.map_or_else(RawDocumentBuf::new, |after| rawdoc! { "_id": { "$gt": after } });
     let mut query = sorted(EVENTS, filter, rawdoc! { "_id": 1 }, None, limit);
     let fields = rawdoc! {
         "format": 1, "name": 1, "details": 1, "quotas": 1, "sales": 1, "totalSeats": 1, "availableSeats": 1,

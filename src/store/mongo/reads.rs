@@ -53,7 +53,7 @@ impl MongoStore {
             let beside = Beside { seat_map: false, journal_keys };
             let found = self.find_event(event_id, beside.projection(), concern, deadline).await?;
             let Some(document) = found else { return Ok(None) };
-            if let Some(snapshot) = EventDocument::read(document, &self.maps)? {
+            if let Some(snapshot) = self.read_event(event_id, document)? {
                 return Ok(Some(snapshot));
             }
             // The layout that is known is of another event that had this id.
@@ -62,7 +62,17 @@ impl MongoStore {
         let found = self.find_event(event_id, beside.projection(), concern, deadline).await?;
         let Some(document) = found else { return Ok(None) };
         let without_map = || StoreError::Unreadable(format!("events {event_id}: there are seats without a seatMap"));
-        EventDocument::read(document, &self.maps)?.ok_or_else(without_map).map(Some)
+        self.read_event(event_id, document)?.ok_or_else(without_map).map(Some)
+    }
+
+    fn read_event(&self, event_id: &EventId, document: bson::Document) -> Result<Option<Snapshot>, StoreError> {
+        let read = EventDocument::read(document, &self.maps, &self.damage);
+        match &read {
+            Ok(_) => self.damage.is_mended(event_id),
+            Err(StoreError::Unreadable(why)) => self.damage.of_event(event_id, why),
+            Err(_) => {}
+        }
+        read
     }
 
     /// Those entries of an event's journal that are `wanted`, by a look at their documents.

@@ -17,6 +17,7 @@ mod seats;
 mod show;
 mod summary;
 mod understood;
+mod values;
 mod waitlist;
 
 use serde_json::{Value, json};

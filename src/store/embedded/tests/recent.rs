@@ -158,7 +158,7 @@ async fn lists_are_whole_while_their_rows_are_moved_and_after_a_crash_at_any_of_
         before = rows;
         if round % 7 == 0 {
             // What a crash at this moment leaves.
-            let file = OpenFile::of(copy, GENERATION_ROWS).expect("a sound file");
+            let file = OpenFile::of(copy, GENERATION_ROWS, Arc::default()).expect("a sound file");
             shows.check(&file.view().expect("a state"));
         }
     }

@@ -49,7 +49,11 @@ impl View {
             if list.is_full() || !wanted() {
                 break;
             }
-            self.extend(&mut list, &event_id(row.map_err(broken)?.0.value())?)?;
+            let key = row.map_err(broken)?.0;
+            match event_id(key.value()) {
+                Ok(id) => self.extend(&mut list, &id)?,
+                Err(why) => self.leave_out(&format!("event {:?}", key.value()), why)?,
+            }
         }
         Ok(list.found)
     }
@@ -63,14 +67,33 @@ impl View {
                 return Ok(ControlFlow::Break(()));
             }
             number += 1;
+            let listed = match listed {
+                Ok(listed) => listed,
+                Err(why) => {
+                    self.leave_out(&format!("list of event {id}"), why)?;
+                    return Ok(ControlFlow::Continue(()));
+                }
+            };
             if list.may_take(&listed) {
-                let reservation = self.listed(id, listed.uuid)?;
-                if list.query.matches(&reservation) {
-                    list.found.push(reservation);
+                match self.listed(id, listed.uuid) {
+                    Ok(reservation) if list.query.matches(&reservation) => list.found.push(reservation),
+                    Ok(_) => {}
+                    Err(why) => self.leave_out(&format!("reservation {id}.{}", listed.uuid), why)?,
                 }
             }
             Ok(ControlFlow::Continue(()))
         })
+    }
+
+    /// Notes what cannot be read. The list goes on without it, unless it is the file that failed.
+    fn leave_out(&self, name: &str, why: StoreError) -> Result<(), StoreError> {
+        match why {
+            StoreError::Unreadable(cause) => {
+                self.damage.of_other(name, &cause, "it is left out of lists");
+                Ok(())
+            }
+            other => Err(other),
+        }
     }
 
     /// Visits the rows of an event's list in their order: those that are recent, and the others.
@@ -78,7 +101,7 @@ impl View {
         &self,
         id: &EventId,
         range: &Range<Key>,
-        mut visit: impl FnMut(Listed<'_>) -> Result<ControlFlow<()>, StoreError>,
+        mut visit: impl FnMut(Result<Listed<'_>, StoreError>) -> Result<ControlFlow<()>, StoreError>,
     ) -> Result<(), StoreError> {
         let mut recent = self.recent.rows(range).peekable();
         for made in self.made.range(range.start.bytes()..range.end.bytes()).map_err(broken)? {
@@ -86,16 +109,16 @@ impl View {
             let mut is_recent = false;
             while let Some((key_of_recent, listed)) = recent.next_if(|(recent, _)| recent.as_slice() <= key.value()) {
                 is_recent = key_of_recent == key.value();
-                if visit(row(id, &listed)?)?.is_break() {
+                if visit(row(id, &listed))?.is_break() {
                     return Ok(());
                 }
             }
-            if !is_recent && visit(row(id, made.value())?)?.is_break() {
+            if !is_recent && visit(row(id, made.value()))?.is_break() {
                 return Ok(());
             }
         }
         for (_, listed) in recent {
-            if visit(row(id, &listed)?)?.is_break() {
+            if visit(row(id, &listed))?.is_break() {
                 return Ok(());
             }
         }

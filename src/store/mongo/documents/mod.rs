@@ -17,7 +17,7 @@ mod reservation;
 mod seats;
 mod terms;
 
-pub(super) use event::{Beside, EventDocument, JournalDocument, operations_value};
+pub(super) use event::{Beside, EventDocument, JournalDocument, check_event, operations_value};
 pub(super) use packed::pack;
 pub(super) use reservation::ReservationDocument;
 pub(super) use seats::seats_value;

@@ -91,7 +91,7 @@ impl ReservationDocument {
         }
         Ok(Reservation {
             id: self.id,
-            partner_id: PartnerId::parse(&self.partner_id).map_err(|why| format!("partnerId {why}"))?,
+            partner_id: PartnerId::stored(&self.partner_id).map_err(|why| format!("partnerId {why}"))?,
             seats: SeatCount::parse(self.seats, u32::MAX).map_err(|why| format!("seats {why}"))?,
             seat_ids: self.seat_ids.into(),
             status: self.status,
