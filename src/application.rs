@@ -106,6 +106,11 @@ impl Application {
         let unavailable = |why| StartError::Listen { host: listen.host.clone(), port: listen.port, why };
         let listener = http::bind(&listen.host, listen.port).map_err(unavailable)?;
         let address = listener.local_addr().map_err(unavailable)?;
+        if !address.ip().is_loopback() && config.allowed_hosts == AllowedHosts::These(Vec::new()) {
+            log::info!(
+                "requests are answered that ask for localhost, HOST or an address; ALLOWED_HOSTS adds the names that clients use"
+            );
+        }
 
         let store = open_store(&config.store).await?;
         let box_office = BoxOffice::new(store, config.limits);

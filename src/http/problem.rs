@@ -57,6 +57,8 @@ pub enum Problem {
         /// The most that is taken.
         max_bytes: usize,
     },
+    /// As many large bodies as there is room for are being taken in.
+    TooManyLargeBodies,
     /// The body is not JSON, or comes compressed.
     UnsupportedMediaType,
     /// A browser sent a request without a body and without saying that it is JSON.
@@ -137,6 +139,8 @@ impl Problem {
             Self::PayloadTooLarge { max_bytes } => {
                 PAYLOAD_TOO_LARGE.saying(format!("A body may have up to {max_bytes} bytes."))
             }
+            Self::TooManyLargeBodies => OVERLOADED
+                .saying("Too many requests with large bodies are under way. Nothing was changed. Send it again."),
             Self::UnsupportedMediaType => UNSUPPORTED_MEDIA_TYPE
                 .saying("Send the body uncompressed, with the header Content-Type: application/json."),
             Self::UntypedFromBrowser => UNSUPPORTED_MEDIA_TYPE.saying(

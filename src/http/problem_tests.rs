@@ -76,6 +76,7 @@ fn every_problem() -> Vec<(Problem, u16, &'static str, bool)> {
         (Problem::MethodNotAllowed { allow: "GET, HEAD" }, 405, "method-not-allowed", false),
         (Problem::RequestTimeout, 408, "request-timeout", true),
         (Problem::PayloadTooLarge { max_bytes: 4096 }, 413, "payload-too-large", false),
+        (Problem::TooManyLargeBodies, 503, "overloaded", true),
         (Problem::UnsupportedMediaType, 415, "unsupported-media-type", false),
         (Problem::UntypedFromBrowser, 415, "unsupported-media-type", false),
         (Problem::MisdirectedRequest, 421, "misdirected-request", false),

@@ -92,3 +92,19 @@ fn other_requests_for_seats_are_told_what_is_wrong() {
          be an integer from 1 to 3; waitlist must be true or false, not this number."
     );
 }
+
+#[test]
+fn the_heaviest_body_leaves_little_more_than_it_had() {
+    let mut seats =
+        (1..=99).flat_map(|number| (b'A'..=b'Z').map(move |row| format!("\"{}{number}\"", char::from(row))));
+    let mut body = format!(r#"{{"partnerId":"{}","seatIds":["#, "😀".repeat(64));
+    body += &seats.next().expect("one");
+    while body.len() < 4_096 - 8 {
+        body = body + "," + &seats.next().expect("enough of them");
+    }
+    body += "]}";
+    let limits = Limits { seats_max: 10_000_000, hold_seconds_max: 900 };
+    let request = ReserveBody::parse(&JsonBody::of(Bytes::from(body)), &limits).expect("a good body");
+    let bytes = size_of_val(&request) + size_of_val(&*request.seat_ids) + request.partner_id.as_str().len();
+    assert!((5_000..8_000).contains(&bytes), "{bytes}");
+}

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Desk, Hosts, Readiness, Trace, bind, routes, serve};
+use super::{Desk, Hosts, Readiness, Trace, bind, body::LARGE_BODIES_MAX, routes, serve};
 use crate::{
     domain::EventId,
     service::{BoxOffice, Limits},
@@ -263,6 +263,51 @@ async fn a_partner_in_the_path_is_any_text_that_a_partner_can_be() {
 async fn an_event_is_not_amended_blindly() {
     let amend = TestRequest::patch().uri("/events/show").insert_header(header::ContentType::json());
     assert_eq!(problem(amend.set_payload(r#"{"sales":"open"}"#), 428).await, "precondition-required");
+}
+
+#[tokio::test]
+async fn so_many_large_bodies_are_taken_in_at_one_time_and_no_more() {
+    let listener = bind("127.0.0.1", 0).expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    let server = serve(listener, desk(), Duration::from_secs(1)).expect("a server");
+    let handle = server.handle();
+    let server = tokio::spawn(server);
+    let send = async |bytes: usize, promised: usize| {
+        let mut connection = TcpStream::connect(address).await.expect("a connection");
+        let head = format!(
+            "POST /events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {promised}"
+        );
+        let request = format!("{head}\r\n\r\n{}", " ".repeat(bytes));
+        connection.write_all(request.as_bytes()).await.expect("sent");
+        connection
+    };
+    let code = async |bytes: usize| {
+        let mut connection = send(bytes, bytes).await;
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"}") {
+            connection.read_buf(&mut answer).await.expect("an answer");
+        }
+        let answer = String::from_utf8(answer).expect("text");
+        ["overloaded", "invalid-request"]
+            .into_iter()
+            .find(|code| answer.contains(code))
+            .unwrap_or_else(|| panic!("{answer}"))
+    };
+    let eventually = async |wanted: &str| {
+        let until = async { while code(5_000).await != wanted {} };
+        timeout(Duration::from_secs(10), until).await.unwrap_or_else(|_| panic!("never {wanted}"));
+    };
+    assert_eq!(code(5_000).await, "invalid-request");
+    let mut held = Vec::new();
+    for _ in 0..LARGE_BODIES_MAX {
+        held.push(send(5_000, 6_000).await);
+    }
+    eventually("overloaded").await;
+    assert_eq!(code(4_096).await, "invalid-request", "small ones need no room");
+    drop(held);
+    eventually("invalid-request").await;
+    handle.stop(false).await;
+    server.await.expect("it ends").expect("well");
 }
 
 #[tokio::test]

@@ -28,6 +28,11 @@ pub struct Limits {
     /// Tries to commit one batch before its commands are answered with a version conflict.
     pub commit_attempts_max: u32,
     /// Commands that may wait for one event; one more is turned away.
+    ///
+    /// What one of them holds is bounded where it comes in: a key of 255 bytes, a request's id of 128, a condition of 64 versions
+    /// (8 bytes each), and of its body, which has up to 4 KiB, no more than its texts, or seats of 10 bytes each that took it five.
+    /// With all that surrounds it that is less than 6 KiB, or 100 MB for the 16,384 of the default; where
+    /// `SEATS_PER_RESERVATION_MAX` lets a body name hundreds of seats, less than 12 KiB.
     pub inbox_max: usize,
     /// How long a request may take, from its arrival to its answer.
     pub request_timeout: Duration,
