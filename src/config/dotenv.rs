@@ -23,7 +23,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<(String, String)>, InvalidSetting>
     let refused = |why: String| InvalidSetting::of_file(path, &why);
     let Some(bytes) = bytes(path).map_err(refused)? else { return Ok(Vec::new()) };
     let text = str::from_utf8(&bytes).map_err(|why| {
-        let line = bytes[..why.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = bytes[..why.valid_up_to()].split(|byte| *byte == b'\n').count();
         refused(format!("line {line} is not UTF-8; save the file as UTF-8"))
     })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n");

@@ -112,12 +112,12 @@ fn seat_map() -> impl Strategy<Value = SeatMap> {
 
 /// An event that passes its own checks, with numbers at both ends.
 pub(crate) fn event() -> impl Strategy<Value = Event> {
-    let head = (event_id(), text(200, |text| EventName::parse(text).ok()), details(), quotas());
+    let terms = (event_id(), text(200, |text| EventName::parse(text).ok()), details(), quotas());
     let sales = select(vec![Sales::Open, Sales::Paused, Sales::Closed]);
     let numbers = (number(), number(), number(), number(), version());
     let hall = option::of((seat_map(), vec(0_u16..1_000, 0..20)));
     let history = vec((operation_id(), option::of(uuid().prop_map(Fingerprint))), 0..10);
-    (head, sales, numbers, any::<[u8; 32]>(), option::of(timestamp()), hall, history).prop_map(
+    (terms, sales, numbers, any::<[u8; 32]>(), option::of(timestamp()), hall, history).prop_map(
         |(
             (id, name, details, quotas),
             sales,

@@ -4,6 +4,10 @@
 /// The integer that a JSON number stands for, if it is one and within `u64` (or is a negative zero). It is exact, and however
 /// large an exponent is, it costs no more than reading its digits.
 pub(super) fn of_number(number: &str) -> Option<u64> {
+    if number.bytes().all(|byte| byte.is_ascii_digit()) {
+        // As nearly all are.
+        return number.parse().ok();
+    }
     let (is_negative, number) = match number.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, number),

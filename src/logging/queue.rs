@@ -166,14 +166,14 @@ mod tests {
 
     fn gated() -> (Queue, mpsc::Sender<usize>, mpsc::Receiver<Vec<u8>>) {
         let (permit, permits) = mpsc::channel();
-        let (taken, takes) = mpsc::channel();
+        let (taken, written) = mpsc::channel();
         let tell = |count| format!("dropped {count}\n").into_bytes();
-        (Queue::start(Gate { permits, taken }, tell).expect("a thread"), permit, takes)
+        (Queue::start(Gate { permits, taken }, tell).expect("a thread"), permit, written)
     }
 
     #[test]
     fn a_writer_never_waits_for_a_reader_and_what_is_dropped_is_counted() {
-        let (mut queue, permit, takes) = gated();
+        let (mut queue, permit, written) = gated();
         let line = [b"x".repeat(1023).as_slice(), b"\n"].concat();
         // The first is under way before the others wait, or else waits with them.
         let lines = 10_000;
@@ -189,7 +189,7 @@ mod tests {
         let mut read = Vec::new();
         while !read.ends_with(b"\n") || !read.windows(8).any(|part| part == b"dropped ") {
             permit.send(usize::MAX).expect("it writes");
-            read.extend(takes.recv().expect("it writes"));
+            read.extend(written.recv().expect("it writes"));
         }
         let text = String::from_utf8(read).expect("ASCII");
         let (kept, told) = text.split_once("dropped ").expect("it is told");
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_flush_waits_for_all_lines_in_their_order() {
-        let (mut queue, permit, takes) = gated();
+        let (mut queue, permit, written) = gated();
         // Short writes, and a pipe that is full at times.
         for most in [0, 3, 0, 0, 2, usize::MAX, usize::MAX, usize::MAX, usize::MAX] {
             permit.send(most).expect("it writes");
@@ -209,7 +209,7 @@ mod tests {
             queue.write_all(line.as_bytes()).expect("it takes everything");
         }
         queue.flush(Duration::from_secs(20));
-        let read: Vec<u8> = takes.try_iter().flatten().collect();
+        let read: Vec<u8> = written.try_iter().flatten().collect();
         assert_eq!(String::from_utf8(read).expect("ASCII"), "one\ntwo\nthree\n");
     }
 

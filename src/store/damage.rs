@@ -95,7 +95,7 @@ mod tests {
         assert!(damage.events().is_empty() && !damage.is_fresh(&id));
         damage.of_event(&id, "it is none");
         damage.of_other("reservation show.x", "it is none", "it is left out");
-        assert_eq!(damage.events(), [id.clone()]);
+        assert_eq!(damage.events(), std::slice::from_ref(&id));
         assert!(damage.is_fresh(&id));
         damage.is_mended(&id);
         assert!(damage.events().is_empty() && !damage.is_fresh(&id));
