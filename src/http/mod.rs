@@ -71,8 +71,8 @@ pub struct Desk {
 }
 
 /// The route table. [`Trace`] belongs around it. What stands around a handler says what its requests have beside the path: a
-/// [`takes::query`], a [`takes::body`], or [`takes::nothing`]. The probes have neither and take anything: they are asked by
-/// machines that add what they like.
+/// [`takes::query`], a [`takes::body`], or [`takes::nothing`]. The probes and `/` have neither and take anything: they are asked
+/// by machines that add what they like.
 pub fn routes(desk: Data<Desk>) -> impl FnOnce(&mut ServiceConfig) {
     |app| {
         app.app_data(desk)

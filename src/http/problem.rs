@@ -206,8 +206,8 @@ impl Problem {
             Self::Service(ServiceError::OutcomeUnknown(id)) => Document {
                 reservation_id: id.as_ref(),
                 ..OUTCOME_UNKNOWN.saying(
-                    "The change may have been made, or may yet be. Look with GET, or send the same request again with the \
-                     same Idempotency-Key.",
+                    "The change may have been made, or may yet be. Look with GET, or send the same request again, with its \
+                     Idempotency-Key if it had one.",
                 )
             },
             Self::Service(ServiceError::Internal(_)) => {

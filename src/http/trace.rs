@@ -13,9 +13,8 @@ use actix_web::{
     dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready},
     http::header::{HeaderMap, HeaderValue},
 };
-use log::Level;
-
 use futures_util::future::Either;
+use log::Level;
 
 use super::{
     Problem, compression,
