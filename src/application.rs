@@ -224,6 +224,7 @@ async fn open_event(box_office: BoxOffice, settings: EventSettings, readiness: A
         sleep(EVENT_PAUSE).await;
     };
     readiness.event_opened();
+    tokio::spawn(async move { box_office.look_over_events().await });
     log::info!(
         event_id:% = id,
         total_seats = event.total_seats,

@@ -25,6 +25,10 @@ use crate::{
 /// The pause before making an event is tried again.
 const CREATE_PAUSE: Duration = Duration::from_millis(50);
 
+/// Events that are looked over at once, and the pause before the next ones: a thousand a second, which nobody else feels.
+const LOOKED_OVER_AT_ONCE: usize = 100;
+const LOOK_OVER_PAUSE: Duration = Duration::from_millis(100);
+
 /// Sells the seats of events. Cheap to clone; all clones are one box office.
 #[derive(Clone)]
 pub struct BoxOffice {
@@ -194,6 +198,22 @@ impl BoxOffice {
             positions.extend(of_event.iter().map(|reservation| if waits(reservation) { found.next() } else { None }));
         }
         Ok(positions)
+    }
+
+    /// Looks at every event once, at leisure, so that the probe tells of those that cannot be read before somebody asks for
+    /// them. Ends early when the store is away; whoever asks for an event then finds out.
+    pub async fn look_over_events(&self) {
+        let mut after = None;
+        loop {
+            match self.store.events(after.as_ref(), LOOKED_OVER_AT_ONCE, self.deadline()).await {
+                Ok(events) if events.len() == LOOKED_OVER_AT_ONCE => {
+                    after = events.into_iter().next_back().map(|last| last.id)
+                }
+                Ok(_) => return,
+                Err(why) => return log::debug!("could not look over all events: {why}"),
+            }
+            sleep(LOOK_OVER_PAUSE).await;
+        }
     }
 
     /// Events that could not be read when they were last looked at, in the order of their ids.

@@ -159,6 +159,10 @@ async fn one_event_that_cannot_be_read_fails_nobody_else_and_is_named() {
     change_document(uri, "events", "old", doc! { "operations": [{ "id": 7 }] }).await;
     server.restart().await;
 
+    // The server finds it by itself.
+    let found = async || client.readyz().await.json().get("unreadableEvents").is_some();
+    let in_time = tokio::time::timeout(std::time::Duration::from_secs(20), async { while !found().await {} });
+    in_time.await.expect("the probe tells of it");
     client.get("/events/bad").await.expect_problem(500, "internal");
     client.get("/events/good").await.expect(200);
     client.get("/events/old").await.expect(200);
