@@ -270,6 +270,7 @@ impl From<StoreError> for ServiceError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unavailable(why) | StoreError::Misconfigured(why) => Self::Unavailable(why),
+            StoreError::ReadOnly(why) => Self::ReadOnly(why),
             StoreError::Unreadable(why) => Self::Internal(why),
         }
     }

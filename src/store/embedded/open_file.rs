@@ -1,0 +1,110 @@
+//! The file as redb has it open, and what is remembered of it.
+
+use std::{
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use redb::{Database, DatabaseError, WriteTransaction};
+
+use super::{
+    medium::{Disk, Session},
+    recent::{Gathering, Moved},
+    run::Row,
+    tables,
+    view::View,
+};
+
+/// What redb may keep in memory. Most of it are leaf pages that batches without order (keyed reservations) come back to;
+/// the inner pages of ten million reservations take some ten megabytes. What falls out is mostly still in the
+/// system's page cache. redb's own default is a gigabyte, more than a small machine has to give.
+const CACHE_BYTES: usize = 64 * 1024 * 1024;
+
+/// An opened file.
+pub(super) struct OpenFile {
+    database: Database,
+    session: Arc<Session>,
+    gathering: Gathering,
+}
+
+/// Has redb open the file, which checks it from end to end unless it was closed cleanly.
+pub(super) fn open(disk: &Arc<Disk>) -> Result<(Database, Arc<Session>), DatabaseError> {
+    // redb reports several steps of one check.
+    let said = AtomicBool::new(false);
+    let mut builder = Database::builder();
+    builder.set_cache_size(CACHE_BYTES).set_repair_callback(move |_| {
+        if !said.swap(true, Ordering::Relaxed) {
+            log::info!("the embedded store was not closed cleanly and is checked before it is used");
+        }
+    });
+    disk.open(&builder)
+}
+
+impl OpenFile {
+    pub(super) fn new(
+        database: Database,
+        session: Arc<Session>,
+        generation_rows: usize,
+    ) -> Result<Self, redb::Error> {
+        let gathering = Gathering::open(&database, generation_rows)?;
+        Ok(Self { database, session, gathering })
+    }
+
+    /// The last durable state.
+    pub(super) fn view(&self) -> Result<View, redb::Error> {
+        View::of(&self.database, self.gathering.recent().clone())
+    }
+
+    pub(super) fn session(&self) -> &Session {
+        &self.session
+    }
+
+    pub(super) fn gathering(&self) -> &Gathering {
+        &self.gathering
+    }
+
+    /// An error if anything that was to be written is not.
+    pub(super) fn failure(&self) -> Result<(), String> {
+        self.session.failure().map_or(Ok(()), Err)
+    }
+
+    pub(super) fn begin_write(&self) -> Result<WriteTransaction, String> {
+        self.failure()?;
+        self.database.begin_write().map_err(|why| why.to_string())
+    }
+
+    /// Writes something that changes nothing, and makes it durable.
+    pub(super) fn probe(&self) -> Result<(), String> {
+        let transaction = self.begin_write()?;
+        tables::write_format(&transaction).map_err(|why| why.to_string())?;
+        transaction.commit().map_err(|why| why.to_string())?;
+        self.failure()
+    }
+
+    /// Takes note of a transaction that is durable.
+    pub(super) fn went_on(&mut self, added: &[Row<'_>], moved: Moved) {
+        self.gathering.went_on(added, moved);
+    }
+
+    /// Opens the file anew, which must be there still.
+    pub(super) fn reopened(&self, disk: &Arc<Disk>) -> Result<Self, String> {
+        let (database, session) = open(disk).map_err(|why| why.to_string())?;
+        Self::new(database, session, self.gathering.generation_rows()).map_err(|why| why.to_string())
+    }
+
+    /// Takes the place of this one.
+    pub(super) fn replace(&mut self, by: Self) {
+        let before = mem::replace(self, by);
+        before.session.revoke();
+        before.close();
+    }
+
+    /// Closes it. A panic within redb may have left it in a state in which it panics again; nothing of it is needed.
+    pub(super) fn close(self) {
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(self)));
+    }
+}
