@@ -21,7 +21,7 @@ use self::{
     file::DataFile,
     medium::{Disk, Medium},
     open_error::refused,
-    open_file::OpenFile,
+    open_file::{OpenFile, Sizes},
     outage::Condition,
     rows::Rows,
     shown::Shown,
@@ -61,9 +61,15 @@ pub use open_error::OpenError;
 /// changed at once, not the reservations; a caller past it waits its turn within its deadline.
 const INBOX_MAX: usize = 1024;
 
-/// Recent rows of lists that are gathered before they are moved ([`recent`]). A thousand events on sale have some thirty each,
-/// enough for half a page. Twice as many are held in memory: some 10 MB at most, and that only while commits are small.
-const GENERATION_ROWS: usize = 32_768;
+const SIZES: Sizes = Sizes {
+    // Most of it are leaf pages that batches without order (keyed reservations) come back to; the inner pages of ten million
+    // reservations take some ten megabytes. What falls out is mostly still in the system's page cache. redb's own default is
+    // a gigabyte, more than a small machine has to give.
+    cache_bytes: 64 * 1024 * 1024,
+    // A thousand events on sale have some thirty recent rows each ([`recent`]), enough for half a page. Twice as many are held
+    // in memory: some 10 MB at most, and that only while commits are small.
+    generation_rows: 32_768,
+};
 
 /// An event store in a local directory, for one process.
 pub struct EmbeddedStore {
@@ -83,7 +89,7 @@ impl EmbeddedStore {
     pub fn open(data_dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let file = DataFile::open(data_dir)?;
         let path = file.path().to_owned();
-        Self::start(file, &path, clock, GENERATION_ROWS)
+        Self::start(file, &path, clock, SIZES)
     }
 
     /// Opens the store on `medium`, which the operator knows as `path`.
@@ -91,18 +97,18 @@ impl EmbeddedStore {
         medium: impl Medium,
         path: &Path,
         clock: Arc<dyn Clock>,
-        generation_rows: usize,
+        sizes: Sizes,
     ) -> Result<Self, OpenError> {
         let unusable = |why: redb::Error| OpenError::Unusable(why.to_string());
         let disk = Disk::new(medium);
-        let (database, session) = open_file::open(&disk).map_err(|why| refused(path, why))?;
+        let (database, session) = open_file::open(&disk, sizes).map_err(|why| refused(path, why))?;
         let is_new = tables::make(&database)?;
         if is_new && let Some(why) = session.failure() {
             // Half a store would be taken for a damaged one by the next start.
             let emptied = disk.medium().set_len(0);
             return Err(OpenError::NotMade { path: path.to_owned(), why: emptied.map_or_else(|why| why.to_string(), |()| why) });
         }
-        let file = OpenFile::new(database, session, generation_rows).map_err(unusable)?;
+        let file = OpenFile::new(database, session, sizes).map_err(unusable)?;
         let condition = Arc::new(Condition::default());
         let shown = Arc::new(Shown::new(file.view().map_err(unusable)?, condition.clone()));
         let mut writer = Writer::new(disk, file, shown.clone(), condition.clone());

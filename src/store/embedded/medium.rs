@@ -105,6 +105,8 @@ struct Unwritten {
     blocks: HashMap<u64, Vec<u8>>,
     /// How long the medium would be.
     len: u64,
+    /// How much of what the medium has would still be there.
+    kept_len: u64,
 }
 
 impl Session {
@@ -145,6 +147,7 @@ impl Session {
         unwritten.failure = Some(why.to_owned());
         // A medium that does not even tell its length is read no further than what was written here.
         unwritten.len = self.medium().len().unwrap_or(0);
+        unwritten.kept_len = unwritten.len;
         if let Some(header) = unwritten.header.take() {
             // What cannot be kept because its block cannot be read is not read back either.
             let _ = self.keep(unwritten, 0, &header);
@@ -175,7 +178,7 @@ impl Session {
                 std::collections::hash_map::Entry::Occupied(kept) => kept.into_mut(),
                 std::collections::hash_map::Entry::Vacant(place) => {
                     let mut block = vec![0; to_usize(BLOCK)];
-                    self.read_medium(number * BLOCK, &mut block)?;
+                    self.read_medium(number * BLOCK, &mut block, unwritten.kept_len)?;
                     place.insert(block)
                 }
             };
@@ -184,9 +187,9 @@ impl Session {
         Ok(())
     }
 
-    /// Reads what the medium has there; zeros where it ends.
-    fn read_medium(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let there = to_usize(self.medium().len()?.saturating_sub(offset)).min(out.len());
+    /// Reads what the medium has there up to `end`; zeros after it.
+    fn read_medium(&self, offset: u64, out: &mut [u8], end: u64) -> io::Result<()> {
+        let there = to_usize(end.saturating_sub(offset)).min(out.len());
         out[there..].fill(0);
         if there == 0 { Ok(()) } else { self.medium().read(offset, &mut out[..there]) }
     }
@@ -205,7 +208,7 @@ impl Session {
         if offset + out.len() as u64 > unwritten.len {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        self.read_medium(offset, out)?;
+        self.read_medium(offset, out, unwritten.kept_len)?;
         for (number, within, part) in blocks(offset, out.len()) {
             if let Some(block) = unwritten.blocks.get(&number) {
                 out[part.clone()].copy_from_slice(&block[within..within + part.len()]);
@@ -263,6 +266,7 @@ impl StorageBackend for Backend {
     fn set_len(&self, len: u64) -> io::Result<()> {
         let keep = |unwritten: &mut Unwritten| {
             unwritten.len = len;
+            unwritten.kept_len = unwritten.kept_len.min(len);
             unwritten.blocks.retain(|number, _| number * BLOCK < len);
             Ok(())
         };
@@ -312,3 +316,7 @@ impl StorageBackend for Backend {
         self.0.medium().unlock_range(start, end)
     }
 }
+
+#[cfg(test)]
+#[path = "medium_tests.rs"]
+mod tests;

@@ -19,24 +19,29 @@ use super::{
     view::View,
 };
 
-/// What redb may keep in memory. Most of it are leaf pages that batches without order (keyed reservations) come back to;
-/// the inner pages of ten million reservations take some ten megabytes. What falls out is mostly still in the
-/// system's page cache. redb's own default is a gigabyte, more than a small machine has to give.
-const CACHE_BYTES: usize = 64 * 1024 * 1024;
+/// How much is kept in memory of a file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sizes {
+    /// For redb's pages.
+    pub(super) cache_bytes: usize,
+    /// Recent rows of lists that are gathered before they are moved.
+    pub(super) generation_rows: usize,
+}
 
 /// An opened file.
 pub(super) struct OpenFile {
     database: Database,
     session: Arc<Session>,
     gathering: Gathering,
+    sizes: Sizes,
 }
 
 /// Has redb open the file, which checks it from end to end unless it was closed cleanly.
-pub(super) fn open(disk: &Arc<Disk>) -> Result<(Database, Arc<Session>), DatabaseError> {
+pub(super) fn open(disk: &Arc<Disk>, sizes: Sizes) -> Result<(Database, Arc<Session>), DatabaseError> {
     // redb reports several steps of one check.
     let said = AtomicBool::new(false);
     let mut builder = Database::builder();
-    builder.set_cache_size(CACHE_BYTES).set_repair_callback(move |_| {
+    builder.set_cache_size(sizes.cache_bytes).set_repair_callback(move |_| {
         if !said.swap(true, Ordering::Relaxed) {
             log::info!("the embedded store was not closed cleanly and is checked before it is used");
         }
@@ -45,13 +50,9 @@ pub(super) fn open(disk: &Arc<Disk>) -> Result<(Database, Arc<Session>), Databas
 }
 
 impl OpenFile {
-    pub(super) fn new(
-        database: Database,
-        session: Arc<Session>,
-        generation_rows: usize,
-    ) -> Result<Self, redb::Error> {
-        let gathering = Gathering::open(&database, generation_rows)?;
-        Ok(Self { database, session, gathering })
+    pub(super) fn new(database: Database, session: Arc<Session>, sizes: Sizes) -> Result<Self, redb::Error> {
+        let gathering = Gathering::open(&database, sizes.generation_rows)?;
+        Ok(Self { database, session, gathering, sizes })
     }
 
     /// The last durable state.
@@ -92,8 +93,8 @@ impl OpenFile {
 
     /// Opens the file anew, which must be there still.
     pub(super) fn reopened(&self, disk: &Arc<Disk>) -> Result<Self, String> {
-        let (database, session) = open(disk).map_err(|why| why.to_string())?;
-        Self::new(database, session, self.gathering.generation_rows()).map_err(|why| why.to_string())
+        let (database, session) = open(disk, self.sizes).map_err(|why| why.to_string())?;
+        Self::new(database, session, self.sizes).map_err(|why| why.to_string())
     }
 
     /// Takes the place of this one.

@@ -171,11 +171,6 @@ impl Gathering {
         Ok(Self { recent, young_from: until, moved_to: Vec::new(), generation_rows })
     }
 
-    /// How many rows make a generation.
-    pub(super) fn generation_rows(&self) -> usize {
-        self.generation_rows
-    }
-
     /// What is gathered, as the last state has it.
     pub(super) fn recent(&self) -> &Recent {
         &self.recent

@@ -19,7 +19,7 @@ use tempfile::NamedTempFile;
 use tokio::sync::Notify;
 
 use super::{
-    super::{EmbeddedStore, OpenError, medium::Medium, state::State, tables::STATES},
+    super::{EmbeddedStore, OpenError, SIZES, medium::Medium, open_file::Sizes, state::State, tables::STATES},
     clock,
 };
 use crate::{domain::EventId, store::Base};
@@ -90,10 +90,20 @@ impl Disk {
     }
 
     pub(super) fn try_store(&self) -> Result<EmbeddedStore, OpenError> {
+        self.store_with(SIZES.cache_bytes)
+    }
+
+    /// A store that has nothing in memory, so that all of what is read comes from the disk.
+    pub(super) fn store_without_cache(&self) -> EmbeddedStore {
+        self.store_with(0).expect("a store")
+    }
+
+    fn store_with(&self, cache_bytes: usize) -> Result<EmbeddedStore, OpenError> {
         let file = OpenOptions::new().read(true).write(true).open(self.path()).expect("the file is there");
         let file = FileBackend::new(file).expect("a backend");
         let backend = Backend { file, behaviour: self.behaviour.clone() };
-        EmbeddedStore::start(backend, self.path(), clock(), GENERATION_ROWS)
+        let sizes = Sizes { cache_bytes, generation_rows: GENERATION_ROWS };
+        EmbeddedStore::start(backend, self.path(), clock(), sizes)
     }
 
     pub(super) fn path(&self) -> &Path {

@@ -73,7 +73,7 @@ async fn a_write_after_the_file_was_replaced_is_refused_even_before_anybody_look
     // With work all the time, there is no idle moment to look in.
     let began = Instant::now();
     let why = loop {
-        match reserve(&store, &snapshot, &format!("order-{:?}", began.elapsed())).await {
+        match reserve(&store, &snapshot, &format!("order-{}", began.elapsed().as_nanos())).await {
             Ok((after, _)) if after.event.available_seats > 1 => snapshot = after,
             Ok(_) => snapshot = show(&store, &format!("show-{}", began.elapsed().as_nanos())).await,
             Err(why) => break why,
