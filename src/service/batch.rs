@@ -110,9 +110,9 @@ impl Batch {
         self.members.iter().all(|member| member.waiting.is_none())
     }
 
-    /// How many wait for an answer.
-    pub(super) fn waiting(&self) -> usize {
-        self.members.iter().filter(|member| member.waiting.is_some()).count()
+    /// How many wait for an answer, and nothing can have been written for them.
+    pub(super) fn untouched(&self) -> usize {
+        self.members.iter().filter(|member| member.waiting.is_some() && !member.possible).count()
     }
 
     /// Notes an attempt that did not end it, and why.

@@ -101,7 +101,7 @@ impl EventTask {
             if let Some(Failure::ReadOnly(why)) = &batch.failure {
                 // Nobody waits for a disk to be mended, and whoever comes next must not wait behind them.
                 let error = ServiceError::ReadOnly(why.clone());
-                self.committer.store().turned_away(batch.waiting());
+                self.committer.store().turned_away(batch.untouched());
                 return batch.fail(&error);
             }
             if batch.attempts >= self.limits.commit_attempts_max {
