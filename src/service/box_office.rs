@@ -90,7 +90,12 @@ impl BoxOffice {
                     tried = true;
                     sleep(CREATE_PAUSE).await;
                 }
-                Err(why) if !tried && !matches!(why, StoreError::Unavailable(_)) => return Err(why.into()),
+                Err(why) if !tried && !matches!(why, StoreError::Unavailable(_)) => {
+                    if matches!(why, StoreError::ReadOnly(_)) {
+                        self.store.turned_away(1);
+                    }
+                    return Err(why.into());
+                }
                 Err(_) => return Err(ServiceError::OutcomeUnknown(None)),
             }
         }

@@ -93,12 +93,7 @@ impl EmbeddedStore {
     }
 
     /// Opens the store on `medium`, which the operator knows as `path`.
-    fn start(
-        medium: impl Medium,
-        path: &Path,
-        clock: Arc<dyn Clock>,
-        sizes: Sizes,
-    ) -> Result<Self, OpenError> {
+    fn start(medium: impl Medium, path: &Path, clock: Arc<dyn Clock>, sizes: Sizes) -> Result<Self, OpenError> {
         let unusable = |why: redb::Error| OpenError::Unusable(why.to_string());
         let disk = Disk::new(medium);
         let (database, session) = open_file::open(&disk, sizes).map_err(|why| refused(path, why))?;
@@ -106,7 +101,10 @@ impl EmbeddedStore {
         if is_new && let Some(why) = session.failure() {
             // Half a store would be taken for a damaged one by the next start.
             let emptied = disk.medium().set_len(0);
-            return Err(OpenError::NotMade { path: path.to_owned(), why: emptied.map_or_else(|why| why.to_string(), |()| why) });
+            return Err(OpenError::NotMade {
+                path: path.to_owned(),
+                why: emptied.map_or_else(|why| why.to_string(), |()| why),
+            });
         }
         let file = OpenFile::new(database, session, sizes).map_err(unusable)?;
         let condition = Arc::new(Condition::default());
@@ -116,7 +114,10 @@ impl EmbeddedStore {
             writer.begin();
         }
         let (sender, inbox) = mpsc::channel(INBOX_MAX);
-        thread::Builder::new().name("store-writer".to_owned()).spawn(|| writer.run(inbox)).map_err(OpenError::Thread)?;
+        thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(|| writer.run(inbox))
+            .map_err(OpenError::Thread)?;
         Ok(Self { clock, shown, condition, writer: sender })
     }
 

@@ -7,7 +7,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use redb::{BackendError, ReadOnlyDatabase, ReadableDatabase, ReadableTableMetadata, StorageBackend, backends::FileBackend};
+use redb::{
+    BackendError, ReadOnlyDatabase, ReadableDatabase, ReadableTableMetadata, StorageBackend, backends::FileBackend,
+};
 
 use super::{
     medium::Medium,
@@ -57,7 +59,8 @@ impl DataFile {
         let mut file = OpenOptions::new();
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut file, 0o600);
-        let probe = FileBackend::new(file.write(true).create(true).truncate(true).open(path)?).map_err(io::Error::other)?;
+        let probe =
+            FileBackend::new(file.write(true).create(true).truncate(true).open(path)?).map_err(io::Error::other)?;
         probe.write(self.file.metadata()?.len(), &vec![0; ROOM_BYTES])?;
         probe.sync_data()
     }
@@ -124,7 +127,11 @@ impl Medium for DataFile {
     #[cfg(target_os = "linux")]
     fn rescue_hint(&self) -> String {
         use std::os::fd::AsRawFd;
-        format!("as long as this process runs, the file can be copied from /proc/{}/fd/{}", std::process::id(), self.file.as_raw_fd())
+        format!(
+            "as long as this process runs, the file can be copied from /proc/{}/fd/{}",
+            std::process::id(),
+            self.file.as_raw_fd()
+        )
     }
 
     #[cfg(not(target_os = "linux"))]
@@ -228,7 +235,8 @@ pub(super) fn exposure(data_dir: &Path, path: &Path) -> Option<String> {
         return Some(format!("everybody may replace what is in {data_dir}; chmod 700 {data_dir}"));
     }
     // Group and others each need the directory's right to search and one on the file.
-    let reached = [(0o010, 0o070), (0o001, 0o007)].iter().any(|(search, any)| directory & search != 0 && file & any != 0);
+    let reached =
+        [(0o010, 0o070), (0o001, 0o007)].iter().any(|(search, any)| directory & search != 0 && file & any != 0);
     let path = path.display();
     reached.then(|| format!("others than its owner may use {path} (mode {:03o}); chmod 600 {path}", file & 0o777))
 }

@@ -37,9 +37,7 @@ impl<T> Inbox<T> {
     /// first.
     pub(super) fn receive(&mut self, works: &mut Vec<T>, max: usize, until: Instant) -> Option<usize> {
         loop {
-            if let Poll::Ready(count) =
-                self.channel.poll_recv_many(&mut Context::from_waker(&self.waker), works, max)
-            {
+            if let Poll::Ready(count) = self.channel.poll_recv_many(&mut Context::from_waker(&self.waker), works, max) {
                 return Some(count);
             }
             let now = Instant::now();

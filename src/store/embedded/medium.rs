@@ -54,7 +54,7 @@ impl Disk {
     /// Opens the database, and locks the medium if that is not done yet. An empty medium becomes an empty database at the
     /// first opening, never later: it would hide that everything is lost.
     pub(super) fn open(self: &Arc<Self>, builder: &Builder) -> Result<(Database, Arc<Session>), DatabaseError> {
-        if self.locked.load(Ordering::Acquire) && self.medium.len()? == 0 {
+        if self.was_opened() && self.medium.len()? == 0 {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the file was emptied").into());
         }
         self.medium.distrust_cached_pages();
@@ -72,6 +72,11 @@ impl Disk {
 
     pub(super) fn medium(&self) -> &dyn Medium {
         &*self.medium
+    }
+
+    /// Whether redb had it open before.
+    pub(super) fn was_opened(&self) -> bool {
+        self.locked.load(Ordering::Acquire)
     }
 
     /// Lets the lock go.
@@ -299,18 +304,18 @@ impl StorageBackend for Backend {
 
     /// The disk outlives its sessions, and so does its lock, unless this was the first and it could not be opened.
     fn close(&self) -> io::Result<()> {
-        if self.0.disk.locked.load(Ordering::Acquire) { Ok(()) } else { self.0.medium().close() }
+        if self.0.disk.was_opened() { Ok(()) } else { self.0.medium().close() }
     }
 
     fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        if self.0.disk.locked.load(Ordering::Acquire) {
+        if self.0.disk.was_opened() {
             return Ok(true);
         }
         self.0.medium().try_lock_range(start, end)
     }
 
     fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        if self.0.disk.locked.load(Ordering::Acquire) {
+        if self.0.disk.was_opened() {
             return Ok(());
         }
         self.0.medium().unlock_range(start, end)

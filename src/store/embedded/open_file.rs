@@ -38,12 +38,17 @@ pub(super) struct OpenFile {
 
 /// Has redb open the file, which checks it from end to end unless it was closed cleanly.
 pub(super) fn open(disk: &Arc<Disk>, sizes: Sizes) -> Result<(Database, Arc<Session>), DatabaseError> {
+    let what = if disk.was_opened() {
+        "the embedded store's file is checked before it is written again"
+    } else {
+        "the embedded store was not closed cleanly and is checked before it is used"
+    };
     // redb reports several steps of one check.
     let said = AtomicBool::new(false);
     let mut builder = Database::builder();
     builder.set_cache_size(sizes.cache_bytes).set_repair_callback(move |_| {
         if !said.swap(true, Ordering::Relaxed) {
-            log::info!("the embedded store was not closed cleanly and is checked before it is used");
+            log::info!("{what}");
         }
     });
     disk.open(&builder)

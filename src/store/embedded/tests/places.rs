@@ -126,11 +126,9 @@ async fn what_is_in_the_way_of_a_directory_or_a_file_is_said() {
     fs::write(&file, "notes").expect("a file");
     let directory = dir.path().join("directory");
     fs::create_dir_all(directory.join("ticketboss.redb")).expect("a directory");
-    for (path, wanted) in [
-        (&file, "not a directory"),
-        (&file.join("data"), "Not a directory"),
-        (&directory, "is no file"),
-    ] {
+    for (path, wanted) in
+        [(&file, "not a directory"), (&file.join("data"), "Not a directory"), (&directory, "is no file")]
+    {
         let why = told(path);
         assert!(why.starts_with("DATA_DIR: ") && why.contains(wanted) && !why.contains('\n'), "{why}");
     }

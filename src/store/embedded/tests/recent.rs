@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use redb::{ReadableDatabase, ReadableTableMetadata};
 
 use super::{
+    super::recent::Gathering,
     disk::GENERATION_ROWS,
     lists::{check_indexes, take},
-    super::recent::Gathering,
     *,
 };
 use crate::{
