@@ -2,7 +2,7 @@
 
 use std::{
     fs::{DirBuilder, File, Metadata, OpenOptions},
-    io,
+    io::{self, ErrorKind},
     ops::Bound,
     path::{Path, PathBuf},
 };
@@ -30,6 +30,8 @@ const ROOM_BYTES: usize = 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct DataFile {
     path: PathBuf,
+    /// What is written to find out about room: beside where the file really is, which may be behind a link.
+    probe: PathBuf,
     /// Shares everything with the backend's, the lock too.
     file: File,
     backend: FileBackend,
@@ -47,40 +49,40 @@ impl DataFile {
         }
         let backend = file.try_clone().map_err(inaccessible)?;
         let backend = FileBackend::new(backend).map_err(|why| refused(&path, why))?;
-        Ok(Self { path, file, backend })
+        let probe = path.canonicalize().map_err(inaccessible)?.with_file_name(PROBE_NAME);
+        Ok(Self { path, probe, file, backend })
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Writes so much beyond where the file ends, but in another file: whatever breaks that off does no harm.
-    fn probe(&self, path: &Path) -> io::Result<()> {
+    /// Opens the file to probe with. None if that cannot be had for another reason than the disk's: whether the own file can be
+    /// written, writing to it will tell.
+    fn probe(&self) -> io::Result<Option<FileBackend>> {
         let mut file = OpenOptions::new();
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut file, 0o600);
-        let probe =
-            FileBackend::new(file.write(true).create(true).truncate(true).open(path)?).map_err(io::Error::other)?;
-        probe.write(self.file.metadata()?.len(), &vec![0; ROOM_BYTES])?;
-        probe.sync_data()
+        match file.write(true).create(true).truncate(true).open(&self.probe) {
+            Ok(file) => FileBackend::new(file).map(Some).map_err(io::Error::other),
+            Err(why) => match why.kind() {
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::ReadOnlyFilesystem => Err(why),
+                _ => Ok(None),
+            },
+        }
     }
 }
 
 impl Medium for DataFile {
+    /// Writes so much beyond where the file ends, but in another file: whatever breaks that off does no harm.
     fn has_room(&self) -> io::Result<()> {
-        let path = self.path.with_file_name(PROBE_NAME);
-        let probed = self.probe(&path);
-        match std::fs::remove_file(&path) {
-            Err(why) if why.kind() != io::ErrorKind::NotFound => {
-                log::debug!(path:% = path.display(); "cannot remove what was written to find out about room: {why}");
-            }
-            _ => {}
+        let Some(probe) = self.probe()? else { return Ok(()) };
+        let end = self.file.metadata()?.len();
+        let probed = probe.write(end, &vec![0; ROOM_BYTES]).and_then(|()| probe.sync_data());
+        if let Err(why) = std::fs::remove_file(&self.probe) {
+            log::debug!(path:% = self.probe.display(); "cannot remove what was written to find out about room: {why}");
         }
-        match probed {
-            // The directory takes no new file. What that says of the file itself, writing to it will tell.
-            Err(why) if matches!(why.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::NotFound) => Ok(()),
-            probed => probed,
-        }
+        probed
     }
 
     #[cfg(unix)]
@@ -96,7 +98,7 @@ impl Medium for DataFile {
                 "there is another file at {path} than the one that is open; put the old one back, or restart to use the new one"
             )),
             _ if open.nlink() == 0 => Err(format!("{path} was deleted")),
-            Err(why) if matches!(why.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Err(why) if matches!(why.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                 Err(format!("{path} was moved away; put it back, or restart with DATA_DIR set to where it is"))
             }
             // Who may look at the path may change; the file is still what it is.
@@ -187,8 +189,8 @@ fn prepare(data_dir: &Path) -> Result<PathBuf, OpenError> {
     }
     match data_dir.metadata() {
         Ok(found) if found.is_dir() => {}
-        Ok(_) => return Err(inaccessible(data_dir, io::ErrorKind::NotADirectory.into())),
-        Err(why) if why.kind() == io::ErrorKind::NotFound => {
+        Ok(_) => return Err(inaccessible(data_dir, ErrorKind::NotADirectory.into())),
+        Err(why) if why.kind() == ErrorKind::NotFound => {
             let mut directory = DirBuilder::new();
             #[cfg(unix)]
             std::os::unix::fs::DirBuilderExt::mode(&mut directory, 0o700);
@@ -216,7 +218,7 @@ fn prepare(data_dir: &Path) -> Result<PathBuf, OpenError> {
 /// Where a symbolic link leads that leads nowhere.
 fn dangling(path: &Path) -> Option<PathBuf> {
     let target = std::fs::read_link(path).ok()?;
-    matches!(path.metadata(), Err(why) if why.kind() == io::ErrorKind::NotFound).then_some(target)
+    matches!(path.metadata(), Err(why) if why.kind() == ErrorKind::NotFound).then_some(target)
 }
 
 /// Who else than their owner can reach the directory's file, and what to do about it. What an operator has set is not changed:
@@ -247,8 +249,8 @@ pub(super) fn exposure(data_dir: &Path, path: &Path) -> Option<String> {
 pub fn may_hold_reservations(data_dir: &Path) -> bool {
     let path = data_dir.join(FILE_NAME);
     match path.metadata() {
-        Err(why) if why.kind() == io::ErrorKind::NotFound => false,
-        Ok(found) if found.len() == 0 => false,
+        Err(why) if why.kind() == ErrorKind::NotFound => false,
+        Ok(found) if found.len() == 0 || !found.is_file() => false,
         _ => count_reservations(&path).is_none_or(|count| count > 0),
     }
 }

@@ -199,7 +199,7 @@ impl Session {
         if there == 0 { Ok(()) } else { self.medium().read(offset, &mut out[..there]) }
     }
 
-    /// Reads past what redb wrote and the medium does not have.
+    /// Reads what redb wrote and the medium does not have, and the rest from the medium.
     fn read_back(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let unwritten = self.unwritten();
         if unwritten.failure.is_none() {
@@ -210,10 +210,14 @@ impl Session {
             }
             return Ok(());
         }
-        if offset + out.len() as u64 > unwritten.len {
+        let (len, kept_len) = (unwritten.len, unwritten.kept_len);
+        // The medium changes no more, and others read meanwhile.
+        drop(unwritten);
+        if offset + out.len() as u64 > len {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        self.read_medium(offset, out, unwritten.kept_len)?;
+        self.read_medium(offset, out, kept_len)?;
+        let unwritten = self.unwritten();
         for (number, within, part) in blocks(offset, out.len()) {
             if let Some(block) = unwritten.blocks.get(&number) {
                 out[part.clone()].copy_from_slice(&block[within..within + part.len()]);

@@ -3,6 +3,7 @@
 use std::{
     fs::OpenOptions,
     io,
+    ops::Bound,
     path::Path,
     sync::{
         Arc, Condvar, Mutex,
@@ -11,7 +12,7 @@ use std::{
 };
 
 use redb::{
-    Database, ReadableDatabase, StorageBackend,
+    BackendError, Database, ReadableDatabase, StorageBackend,
     backends::{FileBackend, InMemoryBackend},
 };
 use rustix::io::Errno;
@@ -261,6 +262,18 @@ impl StorageBackend for Backend {
         drop(holding);
         self.behaviour.operate(Operation::Flush)?;
         self.file.sync_data()
+    }
+
+    fn close(&self) -> io::Result<()> {
+        self.file.close()
+    }
+
+    fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.file.try_lock_range(start, end)
+    }
+
+    fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.file.unlock_range(start, end)
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {

@@ -89,9 +89,14 @@ async fn a_full_or_failing_disk_refuses_writes_at_once_and_certainly_and_answers
         assert_eq!(disk.openings(), openings, "{errno}: opening the file anew is of no use yet");
         assert_eq!(disk.copy_of_event(&after.event.id), after.base(), "{errno}: nothing was changed");
 
+        let in_use = || matches!(disk.try_store(), Err(OpenError::InUse { .. }));
+        assert!(in_use(), "{errno}: nobody else gets it meanwhile");
+
+        let openings = disk.openings();
         disk.heal();
         ready_again(&store).await;
         assert_eq!(disk.openings(), openings + 1, "{errno}");
+        assert!(in_use(), "{errno}: nor after it");
         assert_eq!(load(&store, &after.event.id).await.base(), after.base(), "{errno}");
         reserve(&store, &after, "order-2").await.expect("the store works again");
         lists::check_indexes(&disk);

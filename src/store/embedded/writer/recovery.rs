@@ -34,7 +34,11 @@ impl Writer {
         match self.recover() {
             Ok(()) => self.go_on(),
             Err(why) => {
-                log::debug!("the embedded store still takes no writes: {why}");
+                if self.condition.why() == why {
+                    log::debug!(error = why.as_str(); "the embedded store still takes no writes");
+                } else {
+                    log::warn!(error = why.as_str(); "the embedded store still takes no writes, for another reason now");
+                }
                 self.condition.stop(&why);
                 self.put_off();
             }
