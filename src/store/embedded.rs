@@ -123,11 +123,11 @@ impl EmbeddedStore {
 
     /// Gives `work` to the writer. An error means that the writer will never see it.
     async fn hand_over(&self, work: Work, deadline: Instant) -> Result<(), StoreError> {
+        let takes_it = || if let Work::Write(_) = work { self.condition.check() } else { Ok(()) };
+        takes_it()?;
         let place = timeout_at(deadline, self.writer.reserve()).await.map_err(|_| too_late())?.map_err(|_| closed())?;
-        if let Work::Write(_) = work {
-            // A place may have become free because writes were turned away.
-            self.condition.check()?;
-        }
+        // The place may have become free because writes were turned away.
+        takes_it()?;
         place.send(work);
         Ok(())
     }
@@ -135,7 +135,6 @@ impl EmbeddedStore {
     /// Has `rows` written if the event is at `base` (`None`: if there is no such event).
     async fn write(&self, base: Option<Base>, rows: Rows, deadline: Instant) -> Result<(), CommitError> {
         in_time(deadline)?;
-        self.condition.check()?;
         let (answer, written) = oneshot::channel();
         self.hand_over(Work::Write(Box::new(Write { base, rows, deadline, answer })), deadline).await?;
         match timeout_at(deadline, written).await {

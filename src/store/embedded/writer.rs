@@ -35,13 +35,9 @@ mod recovery;
 /// Work that one transaction takes. Many more would gain little, and delay the answers of the first among them.
 const FOLD_MAX: usize = 256;
 
-/// How often the file is looked for under its name while there is work: for so long, at most, is sold into a file that was
-/// deleted. A look takes two microseconds.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
-
-/// The same without work, for whoever asks whether the store is ready; and so long does a failed read wait for the file to be
-/// opened anew.
-const IDLE_LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How often the file is looked for under its name, whether or not there is work: for so long, at most, is sold into a file
+/// that was deleted, and does a failed read wait for the file to be opened anew. A look takes two microseconds.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// What the writer can be asked for.
 pub(super) enum Work {
@@ -119,7 +115,7 @@ impl Writer {
 
     /// When the file needs to be looked at next, whether or not there is work.
     fn next_look(&self) -> Instant {
-        self.outage.as_ref().map_or(self.looked + IDLE_LOOK_EVERY, Outage::next_try)
+        self.outage.as_ref().map_or(self.looked + LOOK_EVERY, Outage::next_try)
     }
 
     /// Deals with what came in, and returns what is to be written of it.
@@ -147,9 +143,6 @@ impl Writer {
         }
         if writes.is_empty() {
             return;
-        }
-        if self.looked.elapsed() >= LOOK_EVERY {
-            self.look_for_file();
         }
         if self.outage.is_some() {
             return turn_away(writes, &self.condition);

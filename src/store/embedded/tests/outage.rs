@@ -169,6 +169,22 @@ async fn a_commit_of_which_nobody_can_tell_is_unclear_and_nothing_is_decided_unt
 }
 
 #[tokio::test]
+async fn writes_are_taken_only_after_something_was_written() {
+    let disk = Disk::new();
+    let store = disk.store();
+    let before = show(&store, "meetup").await;
+    disk.fail(Operation::Write, Errno::NOSPC);
+    disk.lie_about_room();
+    reserve(&store, &before, "order-1").await.expect_err("the disk is full");
+    until(|| disk.tries() >= 3).await;
+    expect_read_only(&store, &before).await;
+    assert_eq!(reads(&store, &before).await, (Some(before.event.clone()), 0, 1), "however often it was opened anew");
+    disk.heal();
+    ready_again(&store).await;
+    reserve(&store, &before, "order-1").await.expect("the store works");
+}
+
+#[tokio::test]
 async fn those_who_wait_behind_a_commit_that_fails_are_told_at_once_that_nothing_was_changed() {
     for operation in [Operation::Write, Operation::Flush] {
         let disk = Disk::new();
@@ -271,7 +287,9 @@ async fn a_disk_that_was_moved_away_sells_nothing_and_goes_on_when_it_is_put_bac
     until(|| store.condition.is_stopped()).await;
     expect_read_only(&store, &before).await;
     reads(&store, &before).await;
-    let openings = disk.openings();
+    let (openings, flushes, looks) = (disk.openings(), disk.flushes(), disk.looks());
+    until(|| disk.looks() >= looks + 3).await;
+    assert_eq!(disk.flushes(), flushes, "nothing is written to it meanwhile");
     disk.heal();
     ready_again(&store).await;
     assert_eq!(disk.openings(), openings, "it was never closed");
