@@ -281,7 +281,8 @@ impl EventStore for EmbeddedStore {
         false
     }
 
-    async fn ready(&self, _: Instant) -> Result<(), StoreError> {
+    async fn ready(&self, deadline: Instant) -> Result<(), StoreError> {
+        in_time(deadline)?;
         if self.writer.is_closed() { Err(closed()) } else { self.condition.check() }
     }
 
