@@ -48,6 +48,8 @@ fn serve(config: Config) -> ExitCode {
         Err(why) => return failed(&format!("cannot start: {why}"), 1),
     };
     runtime.block_on(async {
+        #[cfg(target_os = "linux")]
+        survive_full_files();
         let stop = match stop_signal() {
             Ok(stop) => stop,
             Err(why) => return failed(&format!("cannot listen to signals: {why}"), 1),
@@ -66,6 +68,16 @@ fn serve(config: Config) -> ExitCode {
 fn failed(why: &str, exit_code: u8) -> ExitCode {
     log::error!("{why}");
     ExitCode::from(exit_code)
+}
+
+/// A file that would grow past what the system allows (`ulimit -f`) ends a process by a signal, unless that is handled: then
+/// the write fails, which the store deals with as with a full disk.
+#[cfg(target_os = "linux")]
+fn survive_full_files() {
+    // The handler stays after the listener is dropped.
+    if let Err(why) = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())) {
+        log::debug!("a file that grows past the system's limit will end this process: {why}");
+    }
 }
 
 /// Resolves at the first SIGTERM or SIGINT. The second ends the process there and then: whoever sends it has waited long

@@ -36,7 +36,8 @@ impl Readiness {
 }
 
 /// `GET /health` and `GET /livez`: the process answers. Needs no store, so that nobody restarts a process because its
-/// store is away.
+/// store is away. Nor because the embedded store takes no writes, whatever the reason: it goes on trying by itself, answers
+/// reads meanwhile, and a new process would find the same disk.
 pub(super) async fn live() -> HttpResponse {
     ok()
 }

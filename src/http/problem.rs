@@ -203,6 +203,8 @@ impl Problem {
             Self::Service(ServiceError::Unavailable(_)) => {
                 STORE_UNAVAILABLE.saying("The store is out of reach. Nothing was changed. Send it again.")
             }
+            Self::Service(ServiceError::ReadOnly(_)) => STORE_UNAVAILABLE
+                .saying("The store takes no changes at the moment; what it holds can be read. Nothing was changed. Send it again."),
             Self::Service(ServiceError::OutcomeUnknown(id)) => Document {
                 reservation_id: id.as_ref(),
                 ..OUTCOME_UNKNOWN.saying(

@@ -22,7 +22,7 @@ use super::{
     hosts::Hosts,
     path, unread,
 };
-use crate::ids;
+use crate::{ids, service::ServiceError};
 
 /// The longest `X-Request-Id` that is taken over: room for every id in use, and none for filling the log.
 const REQUEST_ID_MAX_BYTES: usize = 128;
@@ -136,12 +136,14 @@ fn log_access(response: &ServiceResponse, id: &RequestId, started: Instant) {
 
 /// The one line about a request that failed on our side, with what the partner is not told. Being too busy is no
 /// failure, and logging it would add to the load; unknown outcomes are logged by the service, which knows more of them.
-/// While the store is away every request fails alike: one line a second tells that, the others come with `debug`.
+/// While the store is away every request fails alike: one line a second tells that, the others come with `debug`. A store that
+/// takes no writes has said so itself.
 fn log_failure(response: &ServiceResponse, id: &RequestId) {
     let problem = response.response().error().and_then(Error::as_error::<Problem>);
     let code = problem.map_or("unknown", Problem::code);
     let level = match code {
         "overloaded" | "outcome-unknown" => return,
+        _ if matches!(problem, Some(Problem::Service(ServiceError::ReadOnly(_)))) => Level::Debug,
         "store-unavailable" if !first_in_a_second() => Level::Debug,
         "store-unavailable" => Level::Warn,
         _ => Level::Error,

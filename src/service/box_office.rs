@@ -95,7 +95,12 @@ impl BoxOffice {
                     tried = true;
                     sleep(CREATE_PAUSE).await;
                 }
-                Err(why) if !tried && !matches!(why, StoreError::Unavailable(_)) => return Err(why.into()),
+                Err(why) if !tried && !matches!(why, StoreError::Unavailable(_)) => {
+                    if matches!(why, StoreError::ReadOnly(_)) {
+                        self.store.turned_away(1);
+                    }
+                    return Err(why.into());
+                }
                 Err(_) => return Err(ServiceError::OutcomeUnknown(None)),
             }
         }
@@ -323,6 +328,7 @@ impl From<StoreError> for ServiceError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unavailable(why) | StoreError::Misconfigured(why) => Self::Unavailable(why),
+            StoreError::ReadOnly(why) => Self::ReadOnly(why),
             StoreError::Unreadable(why) => Self::Internal(why),
         }
     }

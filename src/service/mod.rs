@@ -127,6 +127,9 @@ pub enum ServiceError {
     /// The store is out of reach. Nothing was changed.
     #[error("the store is out of reach: {0}")]
     Unavailable(String),
+    /// The store can be read and takes no writes. Nothing was changed.
+    #[error("the store takes no writes: {0}")]
+    ReadOnly(String),
     /// The store did not say whether the write was applied; the reservation, or a retry with the same key, tells later.
     /// Its id is not known when the request was lost before it was looked at.
     #[error("whether the reservation was written is not known")]

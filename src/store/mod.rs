@@ -55,6 +55,10 @@ pub enum StoreError {
     /// The store is out of reach, or did not answer in time.
     #[error("the store is out of reach: {0}")]
     Unavailable(String),
+    /// The store can be read, and takes no writes for now; it says by itself when it does again ([`EventStore::ready`]). Asking
+    /// again soon is of no use.
+    #[error("the store takes no writes: {0}")]
+    ReadOnly(String),
     /// The store holds something that this program has not written, or not in this format.
     #[error("the store holds what cannot be read: {0}")]
     Unreadable(String),
@@ -68,7 +72,7 @@ impl StoreError {
     #[must_use]
     pub fn into_why(self) -> String {
         match self {
-            Self::Unavailable(why) | Self::Unreadable(why) | Self::Misconfigured(why) => why,
+            Self::Unavailable(why) | Self::ReadOnly(why) | Self::Unreadable(why) | Self::Misconfigured(why) => why,
         }
     }
 }
@@ -206,6 +210,11 @@ pub trait EventStore: Send + Sync + 'static {
 
     /// Whether the store can be reached and would take a commit.
     async fn ready(&self, deadline: Instant) -> Result<(), StoreError>;
+
+    /// Takes note of requests that were turned away with [`StoreError::ReadOnly`], for the line that tells of the outage's end.
+    fn turned_away(&self, requests: usize) {
+        let _ = requests;
+    }
 
     /// Finishes the work that acknowledged commits left to do, as far as `deadline` allows, and lets the store go.
     /// Nothing may be asked of it afterwards.

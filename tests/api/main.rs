@@ -3,7 +3,7 @@
 //! - [`contract`]: what partners rely on, route by route; [`hostile`]: what no partner should send
 //! - [`crowds`], [`processes`]: many at once, in one process and in several
 //! - [`sales`]: waitlist, holds, named seats and limits, under crowds and crashes
-//! - [`crashes`], [`failovers`], [`outages`]: servers and stores that die and come back
+//! - [`crashes`], [`failovers`], [`outages`]: servers and stores that die and come back; [`disks`]: one that is full, or gone
 //! - [`lifecycle`]: starting and stopping; [`logs`]: what is told of it; [`earlier_builds`]: what those before this one wrote
 //! - [`docs`]: what the documents have people type
 //! - [`harness`]: the ground that all of it stands on
@@ -14,6 +14,7 @@ mod support;
 mod contract;
 mod crashes;
 mod crowds;
+mod disks;
 mod docs;
 mod earlier_builds;
 mod failovers;

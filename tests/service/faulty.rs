@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
 };
 
@@ -37,6 +37,8 @@ pub(crate) enum Fate {
     LandsLater,
     /// Another process was first: the base is gone.
     Conflict,
+    /// It is applied, nobody is told, and the store takes no writes from then on.
+    AppliedUnclearThenReadOnly,
     /// The store refuses what it carries whenever that includes the partner "poison".
     RefusesPoison,
 }
@@ -52,6 +54,8 @@ pub(crate) struct FaultyStore {
     begun: mpsc::UnboundedSender<usize>,
     hide_next_creation: AtomicBool,
     hide_events: AtomicBool,
+    read_only: AtomicBool,
+    turned_away: AtomicUsize,
     /// How often it was asked which events are due.
     looks: watch::Sender<u64>,
 }
@@ -70,6 +74,8 @@ impl FaultyStore {
                 begun,
                 hide_next_creation: AtomicBool::new(false),
                 hide_events: AtomicBool::new(false),
+                read_only: AtomicBool::new(false),
+                turned_away: AtomicUsize::new(0),
                 looks: watch::Sender::new(0),
             },
             heard,
@@ -93,6 +99,20 @@ impl FaultyStore {
         let mut looks = self.looks.subscribe();
         let enough = *looks.borrow_and_update() + 2;
         looks.wait_for(|looks| *looks >= enough).await.expect("the store lives");
+    }
+
+    /// Has the store take writes, or none.
+    pub(crate) fn set_read_only(&self, read_only: bool) {
+        self.read_only.store(read_only, Relaxed);
+    }
+
+    /// How many requests it was told of that were turned away.
+    pub(crate) fn count_turned_away(&self) -> usize {
+        self.turned_away.load(Relaxed)
+    }
+
+    fn takes_writes(&self) -> Result<(), StoreError> {
+        if self.read_only.load(Relaxed) { Err(StoreError::ReadOnly("on purpose".to_owned())) } else { Ok(()) }
     }
 
     /// Tells of no event that is there, from now on.
@@ -130,6 +150,7 @@ impl EventStore for FaultyStore {
         head: Head,
         deadline: Instant,
     ) -> Result<Snapshot, CommitError> {
+        self.takes_writes()?;
         // The receiver may be gone when the test no longer counts.
         let _ = self.begun.send(decision.changes.len());
         if let Some(gate) = &self.gate {
@@ -141,6 +162,11 @@ impl EventStore for FaultyStore {
             None | Some(Fate::Untouched) => self.inner.commit(snapshot, decision, head, deadline).await,
             Some(Fate::AppliedUnclear) => {
                 self.inner.commit(snapshot, decision, head, deadline).await?;
+                unclear()
+            }
+            Some(Fate::AppliedUnclearThenReadOnly) => {
+                self.inner.commit(snapshot, decision, head, deadline).await?;
+                self.set_read_only(true);
                 unclear()
             }
             Some(Fate::LostUnclear) => unclear(),
@@ -162,6 +188,7 @@ impl EventStore for FaultyStore {
     }
 
     async fn create(&self, event: &Event, head: Head, deadline: Instant) -> Result<Creation, StoreError> {
+        self.takes_writes()?;
         let created = self.inner.create(event, head, deadline).await;
         if self.hide_next_creation.swap(false, Relaxed) {
             return Err(StoreError::Unavailable("nobody knows".to_owned()));
@@ -170,14 +197,17 @@ impl EventStore for FaultyStore {
     }
 
     async fn load(&self, event_id: &EventId, deadline: Instant) -> Result<Option<Snapshot>, StoreError> {
+        self.takes_writes()?;
         self.inner.load(event_id, deadline).await
     }
 
     async fn facts(&self, snapshot: &Snapshot, wanted: &Wanted, deadline: Instant) -> Result<Facts, FactsError> {
+        self.takes_writes()?;
         self.inner.facts(snapshot, wanted, deadline).await
     }
 
     async fn prove(&self, event_id: &EventId, base: Base, deadline: Instant) -> Result<bool, StoreError> {
+        self.takes_writes()?;
         self.inner.prove(event_id, base, deadline).await
     }
 
@@ -240,7 +270,12 @@ impl EventStore for FaultyStore {
     }
 
     async fn ready(&self, deadline: Instant) -> Result<(), StoreError> {
+        self.takes_writes()?;
         self.inner.ready(deadline).await
+    }
+
+    fn turned_away(&self, requests: usize) {
+        self.turned_away.fetch_add(requests, Relaxed);
     }
 
     async fn close(&self, deadline: Instant) {

@@ -3,5 +3,6 @@
 mod fates;
 mod faulty;
 mod house;
+mod read_only;
 mod rivals;
 mod sales;

@@ -123,6 +123,11 @@ impl Server {
         Client::new(self.launch.port)
     }
 
+    /// The id of the current process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.current(|run| run.process.pid())
+    }
+
     /// Kills it with SIGKILL.
     pub(crate) fn kill(&self) {
         self.current(|run| {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use redb::{ReadableDatabase, ReadableTableMetadata};
 
 use super::{
+    super::recent::Gathering,
     disk::GENERATION_ROWS,
     lists::{check_indexes, take},
     *,
@@ -158,8 +159,9 @@ async fn lists_are_whole_while_their_rows_are_moved_and_after_a_crash_at_any_of_
         before = rows;
         if round % 7 == 0 {
             // What a crash at this moment leaves.
-            let file = OpenFile::of(copy, GENERATION_ROWS, Arc::default()).expect("a sound file");
-            shows.check(&file.view().expect("a state"));
+            let damage = Arc::default();
+            let gathering = Gathering::open(&copy, GENERATION_ROWS, &damage).expect("a sound file");
+            shows.check(&View::of(&copy, gathering.recent().clone(), damage).expect("a state"));
         }
     }
     assert!(forgotten >= 3, "generations were moved {forgotten} times");
@@ -233,6 +235,7 @@ async fn whichever_disk_operation_fails_while_rows_are_moved_the_lists_are_whole
             break;
         }
         failed += 1;
+        ready_again(&shows.store).await;
         let id = shows.at[0].event.id.clone();
         let after = load(&shows.store, &id).await;
         if after.event.version != shows.at[0].event.version {
