@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     domain::{EventId, InvalidValue, PartnerId, Status},
-    store::{Place, ReservationQuery, Scope},
+    store::{Place, ReservationPage, ReservationQuery, Scope},
 };
 
 /// The most items of one page.
@@ -89,9 +89,11 @@ impl List {
     async fn answer(&self, desk: &Desk) -> Result<HttpResponse, Problem> {
         let limit = self.query.limit;
         let one_more = ReservationQuery { limit: limit + 1, ..self.query.clone() };
-        let reservations = desk.box_office.reservations(&one_more).await?;
+        let ReservationPage { reservations, next } = desk.box_office.reservations(&one_more).await?;
 
         let page = Page::of(reservations, limit, |last| self.id.after_place(&Place::of(last)));
+        // One that was broken off before it was full goes on where that was.
+        let page = page.or_next(|| next.map(|next| self.id.after_place(&next)));
         // Where each of them stands on the waitlist would take a question each: the reservation itself tells.
         Ok(page.answer(&self.path, &self.sent, |reservation| ReservationBody::new(reservation, None)))
     }
@@ -134,6 +136,11 @@ impl<T> Page<T> {
         items.truncate(limit);
         let next_cursor = items.last().filter(|_| more).map(cursor);
         Self { items, next_cursor }
+    }
+
+    /// The same page, followed by the one at `cursor` if it does not know of another.
+    pub(super) fn or_next(self, cursor: impl FnOnce() -> Option<String>) -> Self {
+        Self { next_cursor: self.next_cursor.or_else(cursor), ..self }
     }
 
     /// The answer, with a link to the next page that keeps the parameters that were `sent`.

@@ -10,6 +10,7 @@ use super::{
     batch::{Envelope, Sender},
     caretaker,
     inbox::{Errand, Inboxes},
+    list_reads::ListReads,
     shared_read::SharedReads,
 };
 use crate::{
@@ -18,7 +19,7 @@ use crate::{
         Outcome, Quotas, Rejection, Request, Reservation, ReservationId, Reserve, Status, Subject, keyed_event_id,
     },
     ids,
-    store::{Creation, EventStore, ReservationQuery, StoreError},
+    store::{Creation, EventStore, ReservationPage, ReservationQuery, StoreError},
 };
 
 /// The pause before making an event is tried again.
@@ -30,6 +31,7 @@ pub struct BoxOffice {
     store: Arc<dyn EventStore>,
     inboxes: Arc<Inboxes>,
     summaries: Arc<SharedReads>,
+    lists: Arc<ListReads>,
     request_timeout: Duration,
 }
 
@@ -43,6 +45,7 @@ impl BoxOffice {
         Self {
             inboxes,
             summaries: Arc::new(SharedReads::new(store.clone(), limits.request_timeout)),
+            lists: Arc::new(ListReads::new(store.clone(), limits.request_timeout)),
             store,
             request_timeout: limits.request_timeout,
         }
@@ -128,7 +131,7 @@ impl BoxOffice {
 
     /// Events in the order of their ids, those after `after`, `limit` at most.
     pub async fn events(&self, after: Option<&EventId>, limit: usize) -> Result<Vec<EventSummary>, ServiceError> {
-        Ok(self.store.events(after, limit, self.deadline()).await?)
+        self.lists.events(after, limit).await
     }
 
     /// Reserves seats for a partner.
@@ -161,15 +164,16 @@ impl BoxOffice {
         let reservation = self.store.reservation(id, deadline).await?;
         let reservation = reservation.ok_or_else(|| Rejection::UnknownReservation(id.clone()))?;
         let waitlist_position = match reservation.status {
-            Status::Waitlisted => Some(self.store.waitlist_position(&reservation, deadline).await?),
+            Status::Waitlisted => Some(self.lists.waitlist_position(&reservation, deadline).await?),
             _ => None,
         };
         Ok(Standing { reservation, waitlist_position })
     }
 
-    /// The reservations that `query` asks for, in the order of their places. Of an event that does not exist there are none.
-    pub async fn reservations(&self, query: &ReservationQuery) -> Result<Vec<Arc<Reservation>>, ServiceError> {
-        Ok(self.store.reservations(query, self.deadline()).await?)
+    /// A page of the reservations that `query` asks for, in the order of their places. It may hold fewer than the limit, even
+    /// none, and not be the last one. Of an event that does not exist there are none.
+    pub async fn reservations(&self, query: &ReservationQuery) -> Result<ReservationPage, ServiceError> {
+        self.lists.reservations(query).await
     }
 
     /// Whether writes can be taken.
@@ -270,6 +274,7 @@ impl From<StoreError> for ServiceError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unavailable(why) | StoreError::Misconfigured(why) => Self::Unavailable(why),
+            StoreError::Overloaded(why) => Self::ListsOverloaded(why),
             StoreError::Unreadable(why) => Self::Internal(why),
         }
     }

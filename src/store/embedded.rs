@@ -23,7 +23,10 @@ use self::{
     view::View,
     writer::{OpenFile, Work, Write, Writer},
 };
-use super::{Base, CommitError, Creation, EventStore, FactsError, Journal, ReservationQuery, Snapshot, StoreError};
+use super::{
+    Base, CommitError, Creation, EventStore, FactsError, Journal, ReservationPage, ReservationQuery, Snapshot,
+    StoreError,
+};
 use crate::{
     clock::Clock,
     domain::{Decision, Event, EventId, EventSummary, Facts, Head, Reservation, ReservationId, Wanted},
@@ -219,9 +222,14 @@ impl EventStore for EmbeddedStore {
         self.blocking(deadline, move |view| view.reservation(&id)).await
     }
 
-    async fn waitlist_position(&self, reservation: &Reservation, deadline: Instant) -> Result<u32, StoreError> {
+    async fn waitlist_position(
+        &self,
+        reservation: &Reservation,
+        rows_max: usize,
+        deadline: Instant,
+    ) -> Result<Option<u32>, StoreError> {
         let (event_id, joined) = (reservation.id.event_id.clone(), reservation.created_version);
-        self.blocking(deadline, move |view| view.waitlist_position(&event_id, joined)).await
+        self.blocking(deadline, move |view| view.waitlist_position(&event_id, joined, rows_max)).await
     }
 
     async fn events(
@@ -237,13 +245,14 @@ impl EventStore for EmbeddedStore {
     async fn reservations(
         &self,
         query: &ReservationQuery,
+        rows_max: usize,
         deadline: Instant,
-    ) -> Result<Vec<Arc<Reservation>>, StoreError> {
+    ) -> Result<ReservationPage, StoreError> {
         let query = query.clone();
-        let read = move |view: &View| view.list(&query, || Instant::now() < deadline);
-        let listed = self.blocking(deadline, read).await?;
-        // Past the deadline the search was broken off.
-        if Instant::now() < deadline { Ok(listed) } else { Err(too_late()) }
+        // Past the deadline nobody waits for it, so that the search is broken off.
+        let read = move |view: &View| view.list(&query, rows_max, || Instant::now() < deadline);
+        let listing = self.blocking(deadline, read);
+        listing.await.map_err(|why| if Instant::now() < deadline { why } else { too_slow() })
     }
 
     async fn due(&self, now: Timestamp, limit: usize, deadline: Instant) -> Result<Vec<EventId>, StoreError> {
@@ -279,6 +288,10 @@ impl EventStore for EmbeddedStore {
 
 fn too_late() -> StoreError {
     StoreError::Unavailable("the request's time was over before the store could answer".to_owned())
+}
+
+fn too_slow() -> StoreError {
+    StoreError::Overloaded("the request's time was over before the list was read".to_owned())
 }
 
 fn closed() -> StoreError {

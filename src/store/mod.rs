@@ -16,7 +16,7 @@ pub mod mongo;
 mod query;
 
 pub use journal::Journal;
-pub use query::{Place, ReservationQuery, Scope};
+pub use query::{Place, ReservationPage, ReservationQuery, Scope};
 
 /// An event as it was loaded or committed: the base that the next commit is conditioned on.
 #[derive(Debug, Clone)]
@@ -52,6 +52,9 @@ pub enum StoreError {
     /// The store is out of reach, or did not answer in time.
     #[error("the store is out of reach: {0}")]
     Unavailable(String),
+    /// The store is there and did not finish in the time that this may take.
+    #[error("the store is too busy: {0}")]
+    Overloaded(String),
     /// The store holds something that this program has not written, or not in this format.
     #[error("the store holds what cannot be read: {0}")]
     Unreadable(String),
@@ -65,7 +68,10 @@ impl StoreError {
     #[must_use]
     pub fn into_why(self) -> String {
         match self {
-            Self::Unavailable(why) | Self::Unreadable(why) | Self::Misconfigured(why) => why,
+            Self::Unavailable(why)
+            | Self::Overloaded(why)
+            | Self::Unreadable(why)
+            | Self::Misconfigured(why) => why,
         }
     }
 }
@@ -150,8 +156,14 @@ pub trait EventStore: Send + Sync + 'static {
     async fn reservation(&self, id: &ReservationId, deadline: Instant) -> Result<Option<Arc<Reservation>>, StoreError>;
 
     /// The place of `reservation` on its event's waitlist, counted from 1: how many who joined before it wait still, and
-    /// itself. As current as [`EventStore::event`].
-    async fn waitlist_position(&self, reservation: &Reservation, deadline: Instant) -> Result<u32, StoreError>;
+    /// itself. As current as [`EventStore::event`]. `None` when so many wait that it is not known after a look at about
+    /// `rows_max` of them.
+    async fn waitlist_position(
+        &self,
+        reservation: &Reservation,
+        rows_max: usize,
+        deadline: Instant,
+    ) -> Result<Option<u32>, StoreError>;
 
     /// Lists events in the order of their ids, those after `after`, `limit` at most. Each in a state that will last.
     async fn events(
@@ -163,11 +175,16 @@ pub trait EventStore: Send + Sync + 'static {
 
     /// Lists reservations in the order of their [`Place`], each in a state that will last. Of one event the list is as current
     /// as [`EventStore::event`]; of all events it may lack what was committed within the last moments.
+    ///
+    /// A page ends when about `rows_max` reservations were looked at, 1 at least, however few of them belong on the list: so
+    /// what a page costs does not depend on what is asked for. It may then hold fewer than the limit, even none, and says where
+    /// the list goes on.
     async fn reservations(
         &self,
         query: &ReservationQuery,
+        rows_max: usize,
         deadline: Instant,
-    ) -> Result<Vec<Arc<Reservation>>, StoreError>;
+    ) -> Result<ReservationPage, StoreError>;
 
     /// Events that are due at `now`: that need looking after without being asked. The earliest first, `limit` at most. One
     /// that became due in the last moments may be missing.

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use ticketboss::{
     domain::{Change, Decision, Event, EventId, EventSummary, Facts, Head, Reservation, ReservationId, Wanted},
     store::{
-        Base, CommitError, Creation, EventStore, FactsError, ReservationQuery, Snapshot, StoreError,
+        Base, CommitError, Creation, EventStore, FactsError, ReservationPage, ReservationQuery, Snapshot, StoreError,
         embedded::EmbeddedStore,
     },
 };
@@ -192,8 +192,13 @@ impl EventStore for FaultyStore {
         self.inner.reservation(id, deadline).await
     }
 
-    async fn waitlist_position(&self, reservation: &Reservation, deadline: Instant) -> Result<u32, StoreError> {
-        self.inner.waitlist_position(reservation, deadline).await
+    async fn waitlist_position(
+        &self,
+        reservation: &Reservation,
+        rows_max: usize,
+        deadline: Instant,
+    ) -> Result<Option<u32>, StoreError> {
+        self.inner.waitlist_position(reservation, rows_max, deadline).await
     }
 
     async fn events(
@@ -208,9 +213,10 @@ impl EventStore for FaultyStore {
     async fn reservations(
         &self,
         query: &ReservationQuery,
+        rows_max: usize,
         deadline: Instant,
-    ) -> Result<Vec<Arc<Reservation>>, StoreError> {
-        self.inner.reservations(query, deadline).await
+    ) -> Result<ReservationPage, StoreError> {
+        self.inner.reservations(query, rows_max, deadline).await
     }
 
     async fn due(&self, now: Timestamp, limit: usize, deadline: Instant) -> Result<Vec<EventId>, StoreError> {

@@ -143,7 +143,7 @@ impl View {
             }
         } else if !partners.is_empty() {
             // The first limit is being set, by a command among those that are decided on. This looks at all that was made.
-            self.each_made(id, &Key::of_event(id).all(), |listed| {
+            self.each_made(id, &Key::of_event(id).all(), |_, listed| {
                 if let Some(active) = active.get_mut(listed.partner_id).filter(|_| listed.status.is_active()) {
                     active.push(self.listed(id, listed.uuid)?);
                 }
@@ -161,21 +161,27 @@ impl View {
     }
 
     /// The place on the waitlist of whoever joined at `version`, from 1. It is counted from both ends at once, so that a place
-    /// costs as much as the nearer end is far.
-    pub(super) fn waitlist_position(&self, id: &EventId, version: Version) -> Result<u32, StoreError> {
+    /// costs as much as the nearer end is far. `None` when neither end is reached by looking at `rows_max`.
+    pub(super) fn waitlist_position(
+        &self,
+        id: &EventId,
+        version: Version,
+        rows_max: usize,
+    ) -> Result<Option<u32>, StoreError> {
         let waiting = self.state(id)?.map_or(0, |state| state.waitlist_count);
         let (all, place) = (Key::of_event(id).all(), Key::of_event(id).then_version(version));
         let mut ahead = self.waitlist.range(all.start.bytes()..place.bytes()).map_err(broken)?;
         let mut others = self.waitlist.range(place.bytes()..all.end.bytes()).map_err(broken)?;
-        for counted in 0.. {
+        let counted_max = u32::try_from(rows_max.div_ceil(2)).unwrap_or(u32::MAX);
+        for counted in 0..counted_max {
             if ahead.next().transpose().map_err(broken)?.is_none() {
-                return Ok(counted + 1);
+                return Ok(Some(counted + 1));
             }
             if others.next().transpose().map_err(broken)?.is_none() {
-                return Ok(waiting.saturating_sub(counted) + 1);
+                return Ok(Some(waiting.saturating_sub(counted) + 1));
             }
         }
-        Err(unreadable(id, &"its waitlist has no end"))
+        Ok(None)
     }
 
     pub(super) fn summaries(&self, after: Option<&EventId>, limit: usize) -> Result<Vec<EventSummary>, StoreError> {

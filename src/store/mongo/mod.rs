@@ -26,7 +26,9 @@ use self::{
     seat_maps::SeatMaps,
     settler::Settler,
 };
-use super::{Base, CommitError, Creation, EventStore, FactsError, ReservationQuery, Snapshot, StoreError};
+use super::{
+    Base, CommitError, Creation, EventStore, FactsError, ReservationPage, ReservationQuery, Snapshot, StoreError,
+};
 use crate::{
     domain::{Decision, Event, EventId, EventSummary, Facts, Head, Reservation, ReservationId, Version, Wanted},
     ids,
@@ -55,6 +57,8 @@ const CLOSE_PAUSE: Duration = Duration::from_millis(20);
 /// A store on a MongoDB deployment.
 pub struct MongoStore {
     deployment: Arc<Deployment>,
+    /// The same for those who only read.
+    readers: Arc<Deployment>,
     prover: Arc<Prover>,
     clock: Arc<PrimaryClock>,
     journals: Arc<Journals>,
@@ -89,6 +93,7 @@ impl MongoStore {
     /// A store that does nothing by itself yet.
     async fn idle(uri: &str) -> Result<Self, StoreError> {
         let deployment = Arc::new(Deployment::connect(uri).await?);
+        let readers = Arc::new(deployment.for_readers(uri).await?);
         let journals = Arc::new(Journals::default());
         let settler = Settler {
             deployment: deployment.clone(),
@@ -104,6 +109,7 @@ impl MongoStore {
             tasks: Mutex::new(JoinSet::new()),
             warned: std::sync::Mutex::default(),
             deployment,
+            readers,
             journals,
         })
     }
@@ -129,7 +135,7 @@ impl EventStore for MongoStore {
     async fn load(&self, event_id: &EventId, deadline: Instant) -> Result<Option<Snapshot>, StoreError> {
         // Before the read: a key that leaves the event after it may still be in what is read.
         self.journals.loading(event_id);
-        self.find_snapshot(event_id, true, Concern::Local, deadline).await
+        self.find_snapshot(&self.deployment, event_id, true, Concern::Local, deadline).await
     }
 
     async fn facts(&self, snapshot: &Snapshot, wanted: &Wanted, deadline: Instant) -> Result<Facts, FactsError> {
@@ -148,7 +154,7 @@ impl EventStore for MongoStore {
 
     async fn prove(&self, event_id: &EventId, base: Base, deadline: Instant) -> Result<bool, StoreError> {
         let fields = rawdoc! { "version": 1, "head": 1 };
-        let found = self.find_event(event_id, fields, Concern::Linearizable, deadline).await?;
+        let found = self.find_event(&self.deployment, event_id, fields, Concern::Linearizable, deadline).await?;
         let head = bson::Bson::from(head_value(base.head));
         Ok(found.is_some_and(|event| {
             event.get_i64("version").is_ok_and(|version| version == base.version.0) && event.get("head") == Some(&head)
@@ -156,10 +162,10 @@ impl EventStore for MongoStore {
     }
 
     async fn event(&self, event_id: &EventId, deadline: Instant) -> Result<Option<Event>, StoreError> {
-        let mut found = self.find_snapshot(event_id, false, Concern::Majority, deadline).await?;
+        let mut found = self.find_snapshot(&self.readers, event_id, false, Concern::Majority, deadline).await?;
         if found.is_none() {
             // A majority's snapshot may lag after a failover; "there is none" needs proof.
-            found = self.find_snapshot(event_id, false, Concern::Linearizable, deadline).await?;
+            found = self.find_snapshot(&self.readers, event_id, false, Concern::Linearizable, deadline).await?;
         }
         Ok(found.map(|snapshot| snapshot.event))
     }
@@ -173,8 +179,13 @@ impl EventStore for MongoStore {
         Ok(found)
     }
 
-    async fn waitlist_position(&self, reservation: &Reservation, deadline: Instant) -> Result<u32, StoreError> {
-        self.find_waitlist_position(reservation, deadline).await
+    async fn waitlist_position(
+        &self,
+        reservation: &Reservation,
+        rows_max: usize,
+        deadline: Instant,
+    ) -> Result<Option<u32>, StoreError> {
+        self.find_waitlist_position(reservation, rows_max, deadline).await
     }
 
     async fn events(
@@ -189,9 +200,10 @@ impl EventStore for MongoStore {
     async fn reservations(
         &self,
         query: &ReservationQuery,
+        rows_max: usize,
         deadline: Instant,
-    ) -> Result<Vec<Arc<Reservation>>, StoreError> {
-        self.list_reservations(query, deadline).await
+    ) -> Result<ReservationPage, StoreError> {
+        self.list_reservations(query, rows_max, deadline).await
     }
 
     async fn due(&self, now: Timestamp, limit: usize, deadline: Instant) -> Result<Vec<EventId>, StoreError> {
@@ -232,6 +244,7 @@ impl EventStore for MongoStore {
             log::warn!("there was no time to settle the journal; the next process to look will do it");
         }
         self.tasks.lock().await.shutdown().await;
+        self.readers.shutdown().await;
         self.deployment.shutdown().await;
     }
 }
