@@ -181,6 +181,17 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_page_may_lead_on() {
+        let broken_off = Page::of(Vec::<i32>::new(), 2, |_| unreachable!("nothing was found"));
+        let answer = broken_off.or_next(|| Some("further".to_owned())).answer("/events", &[], |number| *number);
+        assert_eq!(answer.headers().get(header::LINK).expect("a link"), "</events?cursor=further>; rel=\"next\"");
+        // A page that is full goes on behind what it shows, however far was looked.
+        let full = Page::of(vec![1, 2, 3], 2, |last| format!("after-{last}")).or_next(|| Some("further".to_owned()));
+        assert_eq!(full.next_cursor.as_deref(), Some("after-2"));
+        assert_eq!(Page::of(vec![1], 2, |_| String::new()).or_next(|| None).next_cursor, None, "the end");
+    }
+
+    #[test]
     fn the_link_keeps_what_was_sent() {
         let page = Page::of(vec![1, 2], 1, |_| "c".to_owned());
         let sent = [("partnerId", "ü&b".to_owned()), ("cursor", "old".to_owned()), ("limit", "1".to_owned())];

@@ -34,7 +34,16 @@ const SCANS_AT_ONCE: usize = 1;
 
 /// How long the scanning lane rests after a page, in times of what the page took. With 3, a quarter of one core is
 /// the most that it takes, here or of the database.
-const REST: u32 = 3;
+const SCAN_REST: u32 = 3;
+
+/// Those on a waitlist that may be counted for a place on it without a turn: a quarter of a millisecond in the embedded
+/// store, two on MongoDB.
+const QUICK_PLACES_MAX: usize = 5_000;
+
+/// Counts of longer waitlists at once, and how long their lane rests. Who is far back asks for the place again and again, so
+/// this takes more than scans may.
+const COUNTS_AT_ONCE: usize = 1;
+const COUNT_REST: u32 = 1;
 
 /// Readers that may wait for a lane. As many can have their turn while they wait, unless scans take unusually long.
 const WAITING_MAX: usize = 256;
@@ -49,13 +58,20 @@ pub(super) struct ListReads {
     runtime: Handle,
     quick: Lane,
     scanning: Lane,
+    counting: Lane,
 }
 
 impl ListReads {
     /// Scans will run on the current runtime. Each read takes at most `timeout`.
     pub(super) fn new(store: Arc<dyn EventStore>, timeout: Duration) -> Self {
-        let (quick, scanning) = (Lane::new(QUICK_AT_ONCE), Lane::new(SCANS_AT_ONCE));
-        Self { store, timeout, runtime: Handle::current(), quick, scanning }
+        Self {
+            store,
+            timeout,
+            runtime: Handle::current(),
+            quick: Lane::new(QUICK_AT_ONCE, 0),
+            scanning: Lane::new(SCANS_AT_ONCE, SCAN_REST),
+            counting: Lane::new(COUNTS_AT_ONCE, COUNT_REST),
+        }
     }
 
     /// Events in the order of their ids, those after `after`, `limit` at most.
@@ -82,7 +98,7 @@ impl ListReads {
         let rest = ReservationQuery { after: page.next.clone(), limit: missing, ..query.clone() };
         let store = self.store.clone();
         let scan = async move { store.reservations(&rest, SCANNED_ROWS_MAX, time.end).await };
-        match self.scan(time, scan).await {
+        match self.run(&self.scanning, time, scan).await {
             Ok(more) => {
                 page.reservations.extend(more.reservations);
                 page.next = more.next;
@@ -102,23 +118,25 @@ impl ListReads {
     ) -> Result<u32, ServiceError> {
         let time = Time::until(deadline);
         // Where few wait it takes no longer than to read the reservation did, so it needs no turn either.
-        if let Some(place) = self.store.waitlist_position(reservation, QUICK_ROWS_MAX, time.end).await? {
+        if let Some(place) = self.store.waitlist_position(reservation, QUICK_PLACES_MAX, time.end).await? {
             return Ok(place);
         }
         let (store, reservation) = (self.store.clone(), reservation.clone());
         let count = async move { store.waitlist_position(&reservation, usize::MAX, time.end).await };
-        let place = self.scan(time, count).await?;
+        let place = self.run(&self.counting, time, count).await?;
         place.ok_or_else(|| ServiceError::Internal("the waitlist has no end".to_owned()))
     }
 
-    /// Runs `read` when it has its turn. Who no longer waits for it gives up the turn; a read that has begun ends by itself,
-    /// and only then comes the next.
-    async fn scan<T: Send + 'static>(
+    /// Runs `read` when it has its turn in `lane`. Who no longer waits for it gives up the turn; a read that has begun ends by
+    /// itself, and only then comes the next.
+    async fn run<T: Send + 'static>(
         &self,
+        lane: &Lane,
         time: Time,
         read: impl Future<Output = Result<T, StoreError>> + Send + 'static,
     ) -> Result<T, ServiceError> {
-        let turn = self.scanning.turn(time).await?;
+        let turn = lane.turn(time).await?;
+        let rest = lane.rest;
         let (answer, answered) = oneshot::channel();
         self.runtime.spawn(async move {
             let begin = Instant::now();
@@ -126,7 +144,7 @@ impl ListReads {
             let took = begin.elapsed();
             // The reader may have gone.
             let _ = answer.send(found);
-            sleep(took * REST).await;
+            sleep(took * rest).await;
             drop(turn);
         });
         Ok(answered.await.map_err(|_| ServiceError::Internal("a scan ended before its answer".to_owned()))??)
@@ -153,11 +171,13 @@ impl Time {
 struct Lane {
     running: Arc<Semaphore>,
     waiting: Semaphore,
+    /// How long a turn goes on after the read, in times of what that took.
+    rest: u32,
 }
 
 impl Lane {
-    fn new(at_once: usize) -> Self {
-        Self { running: Arc::new(Semaphore::new(at_once)), waiting: Semaphore::new(WAITING_MAX) }
+    fn new(at_once: usize, rest: u32) -> Self {
+        Self { running: Arc::new(Semaphore::new(at_once)), waiting: Semaphore::new(WAITING_MAX), rest }
     }
 
     /// Waits for a turn, which lasts until the permit is dropped.

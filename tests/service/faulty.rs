@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
 };
 
@@ -13,7 +13,8 @@ use jiff::Timestamp;
 use ticketboss::{
     domain::{Change, Decision, Event, EventId, EventSummary, Facts, Head, Reservation, ReservationId, Wanted},
     store::{
-        Base, CommitError, Creation, EventStore, FactsError, ReservationPage, ReservationQuery, Snapshot, StoreError,
+        Base, CommitError, Creation, EventStore, FactsError, Place, ReservationPage, ReservationQuery, Scope, Snapshot,
+        StoreError,
         embedded::EmbeddedStore,
     },
 };
@@ -50,6 +51,13 @@ pub(crate) struct FaultyStore {
     begun: mpsc::UnboundedSender<usize>,
     hide_next_creation: AtomicBool,
     hide_events: AtomicBool,
+    /// A read of a list that may look at so many rows or more takes one permit before it begins.
+    held_from_rows: AtomicUsize,
+    lists: Semaphore,
+    /// How many reads of lists wait for their permits.
+    listing: watch::Sender<usize>,
+    /// Lists that may look at so many rows or less find nothing in them.
+    sparse_rows: AtomicUsize,
     /// How often it was asked which events are due.
     looks: watch::Sender<u64>,
 }
@@ -68,6 +76,10 @@ impl FaultyStore {
                 begun,
                 hide_next_creation: AtomicBool::new(false),
                 hide_events: AtomicBool::new(false),
+                lists: Semaphore::new(0),
+                held_from_rows: AtomicUsize::new(usize::MAX),
+                listing: watch::Sender::new(0),
+                sparse_rows: AtomicUsize::new(0),
                 looks: watch::Sender::new(0),
             },
             heard,
@@ -93,6 +105,32 @@ impl FaultyStore {
         looks.wait_for(|looks| *looks >= enough).await.expect("the store lives");
     }
 
+    /// Has every read of a list wait from now on that may look at `rows` or more, until [`FaultyStore::let_lists_pass`] lets
+    /// it begin.
+    pub(crate) fn hold_lists(&self, rows: usize) {
+        self.held_from_rows.store(rows, Relaxed);
+    }
+
+    /// Lets so many reads of lists that wait, or the next ones, begin.
+    pub(crate) fn let_lists_pass(&self, count: usize) {
+        self.lists.add_permits(count);
+    }
+
+    /// Waits until exactly so many reads of lists wait in the store.
+    pub(crate) async fn lists_wait(&self, count: usize) {
+        self.listing.subscribe().wait_for(|listing| *listing == count).await.expect("the store lives");
+    }
+
+    /// How many reads of lists wait in the store.
+    pub(crate) fn lists_waiting(&self) -> usize {
+        *self.listing.borrow()
+    }
+
+    /// From now on, lists that may look at `rows` or less find nothing, do not wait, and go on at the beginning.
+    pub(crate) fn find_nothing_in(&self, rows: usize) {
+        self.sparse_rows.store(rows, Relaxed);
+    }
+
     /// Tells of no event that is there, from now on.
     pub(crate) fn hide_events(&self) {
         self.hide_events.store(true, Relaxed);
@@ -116,6 +154,22 @@ impl FaultyStore {
             applied.push(self.inner.commit(&snapshot, &decision, head, deadline).await.is_ok());
         }
         applied
+    }
+}
+
+/// Counts a read of a list until it begins, or is given up.
+struct Waiting<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Waiting<'a> {
+    fn begin(listing: &'a watch::Sender<usize>) -> Self {
+        listing.send_modify(|listing| *listing += 1);
+        Self(listing)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|listing| *listing -= 1);
     }
 }
 
@@ -216,6 +270,15 @@ impl EventStore for FaultyStore {
         rows_max: usize,
         deadline: Instant,
     ) -> Result<ReservationPage, StoreError> {
+        if rows_max <= self.sparse_rows.load(Relaxed) {
+            let Scope::Event(event_id) = &query.scope else { panic!("a list of one event") };
+            let first = Place { created_at: Timestamp::MIN, ..Place::end_of(event_id.clone()) };
+            return Ok(ReservationPage { reservations: Vec::new(), next: Some(first) });
+        }
+        if rows_max >= self.held_from_rows.load(Relaxed) {
+            let _waiting = Waiting::begin(&self.listing);
+            self.lists.acquire().await.expect("the gate stays open").forget();
+        }
         self.inner.reservations(query, rows_max, deadline).await
     }
 

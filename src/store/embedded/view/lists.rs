@@ -81,7 +81,10 @@ impl View {
             if list.end.is_some() {
                 break;
             }
-            list.rows_left = list.rows_left.saturating_sub(ROWS_PER_EVENT);
+            // The first was paid for by the page before, and this page must get further.
+            if id.as_str() != first {
+                list.rows_left = list.rows_left.saturating_sub(ROWS_PER_EVENT);
+            }
             if list.is_enough() || !(list.wanted)() {
                 list.end = Some(Place::end_of(id));
                 break;
