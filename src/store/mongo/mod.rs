@@ -266,3 +266,7 @@ mod mongod;
 #[cfg(test)]
 #[path = "store_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "readers_tests.rs"]
+mod readers_tests;
