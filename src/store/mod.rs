@@ -68,10 +68,7 @@ impl StoreError {
     #[must_use]
     pub fn into_why(self) -> String {
         match self {
-            Self::Unavailable(why)
-            | Self::Overloaded(why)
-            | Self::Unreadable(why)
-            | Self::Misconfigured(why) => why,
+            Self::Unavailable(why) | Self::Overloaded(why) | Self::Unreadable(why) | Self::Misconfigured(why) => why,
         }
     }
 }

@@ -108,10 +108,7 @@ const BREAKERS: &[(&str, &[Fault])] = &[
         "a_partners_list_covers_all_events",
         &[Fault::ListsOneEvent, Fault::ListsBackwards, Fault::PagesSkipEvents, Fault::ToInclusive],
     ),
-    (
-        "a_page_ends_where_its_budget_ends",
-        &[Fault::ListsIgnoreBudget, Fault::ListsEndEarly, Fault::ListsGoOnFromLast],
-    ),
+    ("a_page_ends_where_its_budget_ends", &[Fault::ListsIgnoreBudget, Fault::ListsEndEarly, Fault::ListsGoOnFromLast]),
     (
         "a_list_is_whole_whatever_its_budget",
         &[Fault::ListsEndEarly, Fault::ListsGoOnFromLast, Fault::ListsGoOnTooFar, Fault::PagesRepeat],

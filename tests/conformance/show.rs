@@ -187,7 +187,11 @@ pub(crate) async fn list(store: &dyn EventStore, query: &ReservationQuery) -> Ve
 }
 
 /// A page of a list that may look at so many rows.
-pub(crate) async fn page(store: &dyn EventStore, query: &ReservationQuery, rows_max: usize) -> Verdict<ReservationPage> {
+pub(crate) async fn page(
+    store: &dyn EventStore,
+    query: &ReservationQuery,
+    rows_max: usize,
+) -> Verdict<ReservationPage> {
     store.reservations(query, rows_max, soon()).await.or_finding("reservations")
 }
 

@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -14,14 +15,16 @@ use ticketboss::{
     domain::{Change, Decision, Event, EventId, EventSummary, Facts, Head, Reservation, ReservationId, Wanted},
     store::{
         Base, CommitError, Creation, EventStore, FactsError, Place, ReservationPage, ReservationQuery, Scope, Snapshot,
-        StoreError,
-        embedded::EmbeddedStore,
+        StoreError, embedded::EmbeddedStore,
     },
 };
 use tokio::{
     sync::{Semaphore, mpsc, watch},
-    time::Instant,
+    time::{Instant, timeout},
 };
+
+/// How long a test waits for what should be so at once.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What becomes of one commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,7 +121,9 @@ impl FaultyStore {
 
     /// Waits until exactly so many reads of lists wait in the store.
     pub(crate) async fn lists_wait(&self, count: usize) {
-        self.listing.subscribe().wait_for(|listing| *listing == count).await.expect("the store lives");
+        let mut listing = self.listing.subscribe();
+        let exactly = timeout(PATIENCE, listing.wait_for(|listing| *listing == count)).await;
+        exactly.unwrap_or_else(|_| panic!("{} reads wait and not {count}", self.lists_waiting())).expect("it lives");
     }
 
     /// How many reads of lists wait in the store.

@@ -7,7 +7,7 @@ use ticketboss::{
     service::{BoxOffice, Limits, ServiceError, Terms},
     store::{Place, ReservationPage, ReservationQuery, Scope},
 };
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::Instant};
 
 use crate::{
     faulty::FaultyStore,
@@ -45,7 +45,9 @@ fn overloaded(listed: &Listed) -> bool {
 /// Waits until one more reader would be turned away, for as many wait as may.
 async fn full(house: &House) {
     let query = query(house, None);
+    let deadline = Instant::now() + LIMITS.request_timeout / 3;
     loop {
+        assert!(Instant::now() < deadline, "there is room for any number of readers");
         // One look, which is over before the others go on: it must not take the place of one of them.
         let asked = futures_util::poll!(Box::pin(house.office.reservations(&query)));
         if let std::task::Poll::Ready(listed) = asked {

@@ -6,7 +6,9 @@ use tokio::time::Instant;
 
 use crate::{
     domain::{Decision, Event, EventId, EventSummary, Facts, Head, Reservation, ReservationId, Wanted},
-    store::{Base, CommitError, Creation, EventStore, FactsError, ReservationPage, ReservationQuery, Snapshot, StoreError},
+    store::{
+        Base, CommitError, Creation, EventStore, FactsError, ReservationPage, ReservationQuery, Snapshot, StoreError,
+    },
 };
 
 /// A store that nobody can reach.

@@ -94,7 +94,7 @@ pub(super) async fn read(
 }
 
 /// What a `$count` found.
-pub(super) fn counted(found: Vec<bson::Document>) -> Result<usize, StoreError> {
+pub(super) fn counted(found: &[bson::Document]) -> Result<usize, StoreError> {
     let count = match found.first().map(|counted| counted.get("count")) {
         None => 0,
         Some(Some(Bson::Int32(count))) => i64::from(*count),
@@ -163,7 +163,7 @@ impl MongoStore {
         };
         let few = FEW.min(rows_max);
         let counting = queries::count_of_status(event_id, status, index, few + 1);
-        let count = counted(self.readers.read(counting, Concern::Majority, deadline).await?)?;
+        let count = counted(&self.readers.read(counting, Concern::Majority, deadline).await?)?;
         Ok((count <= few).then_some(index))
     }
 

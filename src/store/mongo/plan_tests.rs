@@ -71,9 +71,8 @@ async fn every_query_is_served_by_its_index() {
         (Scope::Partner(partner(1)), BY_PARTNER),
     ] {
         let first = list(scope.clone());
-        let page = |query: &ReservationQuery, until: Option<Place>| {
-            Stretch { query, until, by: By::Place }.page(None, LIMIT)
-        };
+        let page =
+            |query: &ReservationQuery, until: Option<Place>| Stretch { query, until, by: By::Place }.page(None, LIMIT);
         let from = ReservationQuery { created_from: Some(at(20)), created_to: Some(at(39)), ..first.clone() };
         // In the middle of those that were made at the same time.
         let after = reservation(show, 101);

@@ -124,7 +124,7 @@ impl MongoStore {
         let mut journal = Newest::of(journal);
         let others: Vec<_> = journal.iter().map(|entry| entry.created_version).collect();
         let query = queries::waiting_before(event_id, before, &others, rows_max);
-        let in_collection = counted(self.readers.read(query, Concern::Majority, deadline).await?)?;
+        let in_collection = counted(&self.readers.read(query, Concern::Majority, deadline).await?)?;
         if in_collection >= rows_max {
             return Ok(None);
         }

@@ -70,7 +70,9 @@ pub(super) async fn a_list_is_whole_whatever_its_budget(store: &dyn EventStore) 
     ];
     let times = (Some(all[2].created_at), Some(all[6].created_at));
     for scope in scopes {
-        for status in [None, Some(Status::Confirmed), Some(Status::Held), Some(Status::Waitlisted), Some(Status::Expired)] {
+        for status in
+            [None, Some(Status::Confirmed), Some(Status::Held), Some(Status::Waitlisted), Some(Status::Expired)]
+        {
             for (created_from, created_to) in [(None, None), times, (times.1, times.0)] {
                 let query = ReservationQuery { status, created_from, created_to, ..everything(scope.clone()) };
                 let expected: Vec<_> = all.iter().filter(|made| query.matches(made)).cloned().collect();
@@ -86,10 +88,7 @@ pub(super) async fn a_list_is_whole_whatever_its_budget(store: &dyn EventStore) 
 }
 
 /// An event with ten reservations of two partners, made two at a time.
-async fn mixed<'a>(
-    store: &'a dyn EventStore,
-    partners: &[PartnerId; 2],
-) -> Verdict<(Show<'a>, Vec<Arc<Reservation>>)> {
+async fn mixed<'a>(store: &'a dyn EventStore, partners: &[PartnerId; 2]) -> Verdict<(Show<'a>, Vec<Arc<Reservation>>)> {
     let (show, mut snapshot) = Show::make(store, &new_event(8)).await?;
     let start = now(store).await?;
     for seconds in 0..5 {
@@ -110,11 +109,8 @@ pub(super) async fn a_walk_meets_everything_once_while_others_reserve(store: &dy
     let before;
     (snapshot, before) = show.commit(&snapshot, &commands).await?;
     let before: Vec<_> = kept(&before).iter().map(|made| Place::of(made)).collect();
-    let mut query = ReservationQuery {
-        status: Some(Status::Confirmed),
-        limit: 3,
-        ..everything(Scope::Event(show.id.clone()))
-    };
+    let mut query =
+        ReservationQuery { status: Some(Status::Confirmed), limit: 3, ..everything(Scope::Event(show.id.clone())) };
     let mut met: Vec<Place> = Vec::new();
     let mut others = 0;
     for round in 0..200 {

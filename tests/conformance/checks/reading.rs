@@ -12,9 +12,8 @@ use ticketboss::{
 use tokio::time::{Instant, timeout};
 
 use crate::show::{
-    ROWS, 
-    OrFinding, Show, Verdict, cancel, ensure, ensure_eq, everything, head, left_by, named, new_event, now, other_head,
-    reserve, soon, steps, touched, uuid_of,
+    OrFinding, ROWS, Show, Verdict, cancel, ensure, ensure_eq, everything, head, left_by, named, new_event, now,
+    other_head, reserve, soon, steps, touched, uuid_of,
 };
 
 pub(super) async fn facts_show_a_commit_at_once(store: &dyn EventStore) -> Verdict {

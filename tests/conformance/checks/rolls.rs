@@ -9,8 +9,7 @@ use ticketboss::{
 use uuid::Uuid;
 
 use crate::show::{
-    ROWS, 
-    Show, Verdict, amend, cancel, confirm, ensure, ensure_eq, held, kept, limit, now, or_wait, partner, reserve,
+    ROWS, Show, Verdict, amend, cancel, confirm, ensure, ensure_eq, held, kept, limit, now, or_wait, partner, reserve,
     reserve_by, soon, steps, touched, under_key,
 };
 
@@ -199,7 +198,12 @@ pub(super) async fn the_place_on_the_waitlist_is_counted(store: &dyn EventStore)
         for (before, reservation) in still.iter().enumerate() {
             let place = store.waitlist_position(reservation, ROWS, soon()).await;
             let place = place.map_err(|why| format!("waitlist_position: {why}"))?;
-            ensure_eq!(place.map(|place| place as usize), Some(before + 1), "the place of the {}. who waits {what}", before + 1);
+            ensure_eq!(
+                place.map(|place| place as usize),
+                Some(before + 1),
+                "the place of the {}. who waits {what}",
+                before + 1
+            );
         }
         Ok(())
     };

@@ -83,12 +83,7 @@ fn at_version(query: &ReservationQuery, other: impl Fn(i64) -> i64) -> Option<Pl
 }
 
 /// Where the faulty store says that a list goes on.
-pub(super) fn next(
-    fault: Fault,
-    query: &ReservationQuery,
-    listed: &[Arc<Reservation>],
-    next: &mut Option<Place>,
-) {
+pub(super) fn next(fault: Fault, query: &ReservationQuery, listed: &[Arc<Reservation>], next: &mut Option<Place>) {
     match fault {
         Fault::ListsEndEarly if listed.len() < query.limit => *next = None,
         Fault::ListsGoOnFromLast => *next = listed.last().map(|last| Place::of(last)),
