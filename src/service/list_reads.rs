@@ -36,6 +36,9 @@ const SCANS_AT_ONCE: usize = 1;
 /// the most that it takes, here or of the database.
 const SCAN_REST: u32 = 3;
 
+/// The longest rest: a store that was slow once must not keep everybody waiting.
+const REST_MAX: Duration = Duration::from_millis(500);
+
 /// Those on a waitlist that may be counted for a place on it without a turn: a quarter of a millisecond in the embedded
 /// store, two on MongoDB.
 const QUICK_PLACES_MAX: usize = 5_000;
@@ -144,7 +147,7 @@ impl ListReads {
             let took = begin.elapsed();
             // The reader may have gone.
             let _ = answer.send(found);
-            sleep(took * rest).await;
+            sleep((took * rest).min(REST_MAX)).await;
             drop(turn);
         });
         Ok(answered.await.map_err(|_| ServiceError::Internal("a scan ended before its answer".to_owned()))??)

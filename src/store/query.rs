@@ -70,7 +70,9 @@ impl Place {
     /// What comes after everything of an event, and before all events with a greater id.
     #[must_use]
     pub fn end_of(event_id: EventId) -> Self {
-        Self { event_id, created_at: Timestamp::MAX, created_version: Version(i64::MAX) }
+        // The last moment that is told in whole milliseconds, as places are kept: the very last one cannot be read back.
+        let created_at = Timestamp::from_second(Timestamp::MAX.as_second()).unwrap_or(Timestamp::MAX);
+        Self { event_id, created_at, created_version: Version(i64::MAX) }
     }
 
     /// Where `reservation` stands in a list.
