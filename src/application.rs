@@ -192,6 +192,7 @@ async fn open_store(settings: &StoreSettings) -> Result<Arc<dyn EventStore>, Sta
         StoreError::Misconfigured(why) => StoreError::Misconfigured(uri.redact(&why)),
         StoreError::Unavailable(why) => StoreError::Unavailable(uri.redact(&why)),
         StoreError::ReadOnly(why) => StoreError::ReadOnly(uri.redact(&why)),
+        StoreError::Overloaded(why) => StoreError::Overloaded(uri.redact(&why)),
         StoreError::Unreadable(why) => StoreError::Unreadable(uri.redact(&why)),
     };
     Ok(Arc::new(MongoStore::open(uri.expose()).await.map_err(redacted)?))

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     domain::{EventId, InvalidValue, Moment, PartnerId, Rounding, Status},
-    store::{Place, ReservationQuery, Scope},
+    store::{Place, ReservationPage, ReservationQuery, Scope},
 };
 
 /// The most items of one page.
@@ -88,9 +88,11 @@ impl List {
     async fn answer(&self, desk: &Desk) -> Result<HttpResponse, Problem> {
         let limit = self.query.limit;
         let one_more = ReservationQuery { limit: limit + 1, ..self.query.clone() };
-        let reservations = desk.box_office.reservations(&one_more).await?;
+        let ReservationPage { reservations, next } = desk.box_office.reservations(&one_more).await?;
 
-        let Page { items, next_cursor } = Page::of(reservations, limit, |last| self.id.after_place(&Place::of(last)));
+        let page = Page::of(reservations, limit, |last| self.id.after_place(&Place::of(last)));
+        // One that was broken off before it was full goes on where that was.
+        let Page { items, next_cursor } = page.or_next(|| next.map(|next| self.id.after_place(&next)));
         let positions = desk.box_office.waitlist_positions(&items).await?;
         let page = Page { items: items.into_iter().zip(positions).collect(), next_cursor };
         Ok(page.answer(&self.path, &self.sent, |(reservation, position)| ReservationBody::new(reservation, *position)))
@@ -141,6 +143,11 @@ impl<T> Page<T> {
         Self { items, next_cursor }
     }
 
+    /// The same page, followed by the one at `cursor` if it does not know of another.
+    pub(super) fn or_next(self, cursor: impl FnOnce() -> Option<String>) -> Self {
+        Self { next_cursor: self.next_cursor.or_else(cursor), ..self }
+    }
+
     /// The answer, with a link to the next page that keeps the parameters that were `sent`.
     pub(super) fn answer<'a, B: Serialize>(
         &'a self,
@@ -176,6 +183,17 @@ mod tests {
             let page = Page::of(items, 2, cursor);
             assert_eq!((page.items, page.next_cursor.as_deref()), (shown, next));
         }
+    }
+
+    #[test]
+    fn an_empty_page_may_lead_on() {
+        let broken_off = Page::of(Vec::<i32>::new(), 2, |_| unreachable!("nothing was found"));
+        let answer = broken_off.or_next(|| Some("further".to_owned())).answer("/events", &[], |number| *number);
+        assert_eq!(answer.headers().get(header::LINK).expect("a link"), "</events?cursor=further>; rel=\"next\"");
+        // A page that is full goes on behind what it shows, however far was looked.
+        let full = Page::of(vec![1, 2, 3], 2, |last| format!("after-{last}")).or_next(|| Some("further".to_owned()));
+        assert_eq!(full.next_cursor.as_deref(), Some("after-2"));
+        assert_eq!(Page::of(vec![1], 2, |_| String::new()).or_next(|| None).next_cursor, None, "the end");
     }
 
     #[test]

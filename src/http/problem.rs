@@ -200,6 +200,9 @@ impl Problem {
             Self::Service(ServiceError::Overloaded) => {
                 OVERLOADED.saying("Too many requests wait for this event. Nothing was changed. Send it again.")
             }
+            Self::Service(ServiceError::ListsOverloaded(_)) => OVERLOADED.saying(
+                "So many lists are being read at once that this one had no turn in time. Ask again a little later.",
+            ),
             Self::Service(ServiceError::Unavailable(_)) => {
                 STORE_UNAVAILABLE.saying("The store is out of reach. Nothing was changed. Send it again.")
             }

@@ -95,6 +95,7 @@ fn every_problem() -> Vec<(Problem, u16, &'static str, bool)> {
         (ServiceError::UnknownEvent(event_id()).into(), 404, "not-found", false),
         (ServiceError::VersionConflict.into(), 409, "version-conflict", true),
         (ServiceError::Overloaded.into(), 503, "overloaded", true),
+        (ServiceError::ListsOverloaded("secret".to_owned()).into(), 503, "overloaded", true),
         (unavailable().into(), 503, "store-unavailable", true),
         (ServiceError::OutcomeUnknown(Some(reservation_id())).into(), 503, "outcome-unknown", true),
         (ServiceError::Internal("secret".to_owned()).into(), 500, "internal", false),

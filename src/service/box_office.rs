@@ -10,6 +10,7 @@ use super::{
     batch::{Envelope, Sender},
     caretaker,
     inbox::{Errand, Inboxes},
+    list_reads::ListReads,
     shared_read::SharedReads,
 };
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
         keyed_event_id,
     },
     ids,
-    store::{Creation, EventStore, ReservationQuery, StoreError},
+    store::{Creation, EventStore, ReservationPage, ReservationQuery, StoreError},
 };
 
 /// The pause before making an event is tried again.
@@ -35,6 +36,7 @@ pub struct BoxOffice {
     store: Arc<dyn EventStore>,
     inboxes: Arc<Inboxes>,
     summaries: Arc<SharedReads>,
+    lists: Arc<ListReads>,
     request_timeout: Duration,
 }
 
@@ -48,6 +50,7 @@ impl BoxOffice {
         Self {
             inboxes,
             summaries: Arc::new(SharedReads::new(store.clone(), limits.request_timeout)),
+            lists: Arc::new(ListReads::new(store.clone(), limits.request_timeout)),
             store,
             request_timeout: limits.request_timeout,
         }
@@ -136,7 +139,7 @@ impl BoxOffice {
 
     /// Events in the order of their ids, those after `after`, `limit` at most.
     pub async fn events(&self, after: Option<&EventId>, limit: usize) -> Result<Vec<EventSummary>, ServiceError> {
-        Ok(self.store.events(after, limit, self.deadline()).await?)
+        self.lists.events(after, limit).await
     }
 
     /// Reserves seats for a partner.
@@ -175,15 +178,19 @@ impl BoxOffice {
         let reservation = self.store.reservation(id, deadline).await?;
         let reservation = reservation.ok_or_else(|| Rejection::UnknownReservation(id.clone()))?;
         let waitlist_position = match reservation.status {
-            Status::Waitlisted => Some(self.store.waitlist_position(&reservation, deadline).await?),
+            Status::Waitlisted => {
+                let joined = [reservation.created_version];
+                self.lists.waitlist_positions(&id.event_id, &joined, deadline).await?.pop()
+            }
             _ => None,
         };
         Ok(Standing { reservation, waitlist_position })
     }
 
-    /// The reservations that `query` asks for, in the order of their places. Of an event that does not exist there are none.
-    pub async fn reservations(&self, query: &ReservationQuery) -> Result<Vec<Arc<Reservation>>, ServiceError> {
-        Ok(self.store.reservations(query, self.deadline()).await?)
+    /// A page of the reservations that `query` asks for, in the order of their places. It may hold fewer than the limit, even
+    /// none, and not be the last one. Of an event that does not exist there are none.
+    pub async fn reservations(&self, query: &ReservationQuery) -> Result<ReservationPage, ServiceError> {
+        self.lists.reservations(query).await
     }
 
     /// The current place on its event's waitlist of each of the `listed` reservations, counted from 1, if it waits. The list is
@@ -197,7 +204,7 @@ impl BoxOffice {
             let joined: Vec<_> = waiting.map(|reservation| reservation.created_version).collect();
             let mut found = match joined.as_slice() {
                 [] => Vec::new(),
-                joined => self.store.waitlist_positions(&of_event[0].id.event_id, joined, deadline).await?,
+                joined => self.lists.waitlist_positions(&of_event[0].id.event_id, joined, deadline).await?,
             }
             .into_iter();
             positions.extend(of_event.iter().map(|reservation| if waits(reservation) { found.next() } else { None }));
@@ -329,6 +336,7 @@ impl From<StoreError> for ServiceError {
         match error {
             StoreError::Unavailable(why) | StoreError::Misconfigured(why) => Self::Unavailable(why),
             StoreError::ReadOnly(why) => Self::ReadOnly(why),
+            StoreError::Overloaded(why) => Self::ListsOverloaded(why),
             StoreError::Unreadable(why) => Self::Internal(why),
         }
     }

@@ -14,6 +14,7 @@ mod box_office;
 mod caretaker;
 mod group_commit;
 mod inbox;
+mod list_reads;
 mod pace;
 mod proofs;
 mod shared_read;
@@ -124,6 +125,9 @@ pub enum ServiceError {
     /// Too many requests wait for this event. Nothing was changed.
     #[error("too many requests wait for this event")]
     Overloaded,
+    /// So many lists are being read, or this one takes so long, that it must be asked for again.
+    #[error("lists take more time than they may: {0}")]
+    ListsOverloaded(String),
     /// The store is out of reach. Nothing was changed.
     #[error("the store is out of reach: {0}")]
     Unavailable(String),

@@ -29,7 +29,8 @@ use self::{
     writer::{Work, Write, Writer},
 };
 use super::{
-    Base, CommitError, Creation, Damage, EventStore, FactsError, Journal, ReservationQuery, Snapshot, StoreError,
+    Base, CommitError, Creation, Damage, EventStore, FactsError, Journal, ReservationPage, ReservationQuery, Snapshot,
+    StoreError,
 };
 use crate::{
     clock::Clock,
@@ -255,19 +256,15 @@ impl EventStore for EmbeddedStore {
         self.blocking(deadline, move |view| view.reservation(&id)).await
     }
 
-    async fn waitlist_position(&self, reservation: &Reservation, deadline: Instant) -> Result<u32, StoreError> {
-        let (event_id, joined) = (reservation.id.event_id.clone(), reservation.created_version);
-        self.blocking(deadline, move |view| view.waitlist_position(&event_id, joined)).await
-    }
-
     async fn waitlist_positions(
         &self,
         event_id: &EventId,
         joined: &[Version],
+        rows_max: usize,
         deadline: Instant,
-    ) -> Result<Vec<u32>, StoreError> {
+    ) -> Result<Option<Vec<u32>>, StoreError> {
         let (event_id, joined) = (event_id.clone(), joined.to_vec());
-        self.blocking(deadline, move |view| view.waitlist_positions(&event_id, &joined)).await
+        self.blocking(deadline, move |view| view.waitlist_positions(&event_id, &joined, rows_max)).await
     }
 
     async fn events(
@@ -283,13 +280,14 @@ impl EventStore for EmbeddedStore {
     async fn reservations(
         &self,
         query: &ReservationQuery,
+        rows_max: usize,
         deadline: Instant,
-    ) -> Result<Vec<Arc<Reservation>>, StoreError> {
+    ) -> Result<ReservationPage, StoreError> {
         let query = query.clone();
-        let read = move |view: &View| view.list(&query, || Instant::now() < deadline);
-        let listed = self.blocking(deadline, read).await?;
-        // Past the deadline the search was broken off.
-        if Instant::now() < deadline { Ok(listed) } else { Err(too_late()) }
+        // Past the deadline nobody waits for it, so that the search is broken off.
+        let read = move |view: &View| view.list(&query, rows_max, || Instant::now() < deadline);
+        let listing = self.blocking(deadline, read);
+        listing.await.map_err(|why| if Instant::now() < deadline { why } else { too_slow() })
     }
 
     async fn due(&self, now: Timestamp, limit: usize, deadline: Instant) -> Result<Vec<EventId>, StoreError> {
@@ -335,6 +333,10 @@ fn in_time(deadline: Instant) -> Result<(), StoreError> {
 
 fn too_late() -> StoreError {
     StoreError::Unavailable("the request's time was over before the store could answer".to_owned())
+}
+
+fn too_slow() -> StoreError {
+    StoreError::Overloaded("the request's time was over before the list was read".to_owned())
 }
 
 fn closed() -> StoreError {

@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -15,14 +16,17 @@ use ticketboss::{
         Change, Decision, Event, EventId, EventSummary, Facts, Head, Reservation, ReservationId, Version, Wanted,
     },
     store::{
-        Base, CommitError, Creation, EventStore, FactsError, ReservationQuery, Snapshot, StoreError,
-        embedded::EmbeddedStore,
+        Base, CommitError, Creation, EventStore, FactsError, Place, ReservationPage, ReservationQuery, Scope, Snapshot,
+        StoreError, embedded::EmbeddedStore,
     },
 };
 use tokio::{
     sync::{Semaphore, mpsc, watch},
-    time::Instant,
+    time::{Instant, timeout},
 };
+
+/// How long a test waits for what should be so at once.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What becomes of one commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +60,13 @@ pub(crate) struct FaultyStore {
     hide_events: AtomicBool,
     read_only: AtomicBool,
     turned_away: AtomicUsize,
+    /// A read of a list that may look at so many rows or more takes one permit before it begins.
+    held_from_rows: AtomicUsize,
+    lists: Semaphore,
+    /// How many reads of lists wait for their permits.
+    listing: watch::Sender<usize>,
+    /// Lists that may look at so many rows or less find nothing in them.
+    sparse_rows: AtomicUsize,
     /// How often it was asked which events are due.
     looks: watch::Sender<u64>,
 }
@@ -76,6 +87,10 @@ impl FaultyStore {
                 hide_events: AtomicBool::new(false),
                 read_only: AtomicBool::new(false),
                 turned_away: AtomicUsize::new(0),
+                lists: Semaphore::new(0),
+                held_from_rows: AtomicUsize::new(usize::MAX),
+                listing: watch::Sender::new(0),
+                sparse_rows: AtomicUsize::new(0),
                 looks: watch::Sender::new(0),
             },
             heard,
@@ -115,6 +130,34 @@ impl FaultyStore {
         if self.read_only.load(Relaxed) { Err(StoreError::ReadOnly("on purpose".to_owned())) } else { Ok(()) }
     }
 
+    /// Has every read of a list wait from now on that may look at `rows` or more, until [`FaultyStore::let_lists_pass`] lets
+    /// it begin.
+    pub(crate) fn hold_lists(&self, rows: usize) {
+        self.held_from_rows.store(rows, Relaxed);
+    }
+
+    /// Lets so many reads of lists that wait, or the next ones, begin.
+    pub(crate) fn let_lists_pass(&self, count: usize) {
+        self.lists.add_permits(count);
+    }
+
+    /// Waits until exactly so many reads of lists wait in the store.
+    pub(crate) async fn lists_wait(&self, count: usize) {
+        let mut listing = self.listing.subscribe();
+        let exactly = timeout(PATIENCE, listing.wait_for(|listing| *listing == count)).await;
+        exactly.unwrap_or_else(|_| panic!("{} reads wait and not {count}", self.lists_waiting())).expect("it lives");
+    }
+
+    /// How many reads of lists wait in the store.
+    pub(crate) fn lists_waiting(&self) -> usize {
+        *self.listing.borrow()
+    }
+
+    /// From now on, lists that may look at `rows` or less find nothing, do not wait, and go on at the beginning.
+    pub(crate) fn find_nothing_in(&self, rows: usize) {
+        self.sparse_rows.store(rows, Relaxed);
+    }
+
     /// Tells of no event that is there, from now on.
     pub(crate) fn hide_events(&self) {
         self.hide_events.store(true, Relaxed);
@@ -138,6 +181,22 @@ impl FaultyStore {
             applied.push(self.inner.commit(&snapshot, &decision, head, deadline).await.is_ok());
         }
         applied
+    }
+}
+
+/// Counts a read of a list until it begins, or is given up.
+struct Waiting<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Waiting<'a> {
+    fn begin(listing: &'a watch::Sender<usize>) -> Self {
+        listing.send_modify(|listing| *listing += 1);
+        Self(listing)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|listing| *listing -= 1);
     }
 }
 
@@ -224,17 +283,14 @@ impl EventStore for FaultyStore {
         self.inner.reservation(id, deadline).await
     }
 
-    async fn waitlist_position(&self, reservation: &Reservation, deadline: Instant) -> Result<u32, StoreError> {
-        self.inner.waitlist_position(reservation, deadline).await
-    }
-
     async fn waitlist_positions(
         &self,
         event_id: &EventId,
         joined: &[Version],
+        rows_max: usize,
         deadline: Instant,
-    ) -> Result<Vec<u32>, StoreError> {
-        self.inner.waitlist_positions(event_id, joined, deadline).await
+    ) -> Result<Option<Vec<u32>>, StoreError> {
+        self.inner.waitlist_positions(event_id, joined, rows_max, deadline).await
     }
 
     async fn events(
@@ -249,9 +305,19 @@ impl EventStore for FaultyStore {
     async fn reservations(
         &self,
         query: &ReservationQuery,
+        rows_max: usize,
         deadline: Instant,
-    ) -> Result<Vec<Arc<Reservation>>, StoreError> {
-        self.inner.reservations(query, deadline).await
+    ) -> Result<ReservationPage, StoreError> {
+        if rows_max <= self.sparse_rows.load(Relaxed) {
+            let Scope::Event(event_id) = &query.scope else { panic!("a list of one event") };
+            let first = Place { created_at: Timestamp::MIN, ..Place::end_of(event_id.clone()) };
+            return Ok(ReservationPage { reservations: Vec::new(), next: Some(first) });
+        }
+        if rows_max >= self.held_from_rows.load(Relaxed) {
+            let _waiting = Waiting::begin(&self.listing);
+            self.lists.acquire().await.expect("the gate stays open").forget();
+        }
+        self.inner.reservations(query, rows_max, deadline).await
     }
 
     async fn due(&self, now: Timestamp, limit: usize, deadline: Instant) -> Result<Vec<EventId>, StoreError> {

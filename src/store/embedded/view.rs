@@ -149,7 +149,7 @@ impl View {
             }
         } else if !partners.is_empty() {
             // The first limit is being set, by a command among those that are decided on. This looks at all that was made.
-            self.each_made(id, &Key::of_event(id).all(), |listed| {
+            self.each_made(id, &Key::of_event(id).all(), |_, listed| {
                 let listed = listed?;
                 if let Some(active) = active.get_mut(listed.partner_id).filter(|_| listed.status.is_active()) {
                     active.push(self.listed(id, listed.uuid)?);
@@ -168,38 +168,47 @@ impl View {
     }
 
     /// The place on the waitlist of whoever joined at `version`, from 1. It is counted from both ends at once, so that a place
-    /// costs as much as the nearer end is far.
-    pub(super) fn waitlist_position(&self, id: &EventId, version: Version) -> Result<u32, StoreError> {
+    /// costs as much as the nearer end is far. `None` when neither end is reached by looking at `rows_max`.
+    fn waitlist_position(&self, id: &EventId, version: Version, rows_max: usize) -> Result<Option<u32>, StoreError> {
         let waiting = self.state(id)?.map_or(0, |state| state.waitlist_count);
         let (all, place) = (Key::of_event(id).all(), Key::of_event(id).then_version(version));
         let mut ahead = self.waitlist.range(all.start.bytes()..place.bytes()).map_err(broken)?;
         let mut others = self.waitlist.range(place.bytes()..all.end.bytes()).map_err(broken)?;
-        for counted in 0.. {
+        let counted_max = u32::try_from(rows_max.div_ceil(2)).unwrap_or(u32::MAX);
+        for counted in 0..counted_max {
             if ahead.next().transpose().map_err(broken)?.is_none() {
-                return Ok(counted + 1);
+                return Ok(Some(counted + 1));
             }
             if others.next().transpose().map_err(broken)?.is_none() {
-                return Ok(waiting.saturating_sub(counted) + 1);
+                return Ok(Some(waiting.saturating_sub(counted) + 1));
             }
         }
-        Err(unreadable(id, &"its waitlist has no end"))
+        Ok(None)
     }
 
     /// The places on the waitlist of those who joined at the versions `joined`, which ascend: the first is counted, and the
-    /// others are as far behind it as there are rows between.
-    pub(super) fn waitlist_positions(&self, id: &EventId, joined: &[Version]) -> Result<Vec<u32>, StoreError> {
-        let Some(first) = joined.first() else { return Ok(Vec::new()) };
-        let mut position = self.waitlist_position(id, *first)?;
+    /// others are as far behind it as there are rows between. `None` when it takes more than about `rows_max` rows to tell.
+    pub(super) fn waitlist_positions(
+        &self,
+        id: &EventId,
+        joined: &[Version],
+        rows_max: usize,
+    ) -> Result<Option<Vec<u32>>, StoreError> {
+        let Some(first) = joined.first() else { return Ok(Some(Vec::new())) };
+        let Some(mut position) = self.waitlist_position(id, *first, rows_max)? else { return Ok(None) };
         let mut positions = vec![position];
+        let mut rows_left = rows_max;
         for pair in joined.windows(2) {
             let [from, to] = [pair[0], pair[1]].map(|version| Key::of_event(id).then_version(version));
             for row in self.waitlist.range(from.bytes()..to.bytes()).map_err(broken)? {
                 row.map_err(broken)?;
+                let Some(fewer) = rows_left.checked_sub(1) else { return Ok(None) };
+                rows_left = fewer;
                 position += 1;
             }
             positions.push(position);
         }
-        Ok(positions)
+        Ok(Some(positions))
     }
 
     /// Summaries of events, in the order of their ids. One that cannot be read does not count, and is noted.

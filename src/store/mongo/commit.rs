@@ -58,7 +58,7 @@ pub(super) async fn commit(
             store.journals.committed(event_id, &settled, &gone, Instant::now());
             Ok(applied(store, decision, head, journal, entries))
         }
-        Err(CommandError::Unclear(why)) => Err(CommitError::Unclear(why)),
+        Err(CommandError::Unclear(why) | CommandError::TooSlow(why)) => Err(CommitError::Unclear(why)),
         Err(CommandError::Refused(why)) => Err(CommitError::Refused(why)),
         Err(error @ (CommandError::NotDone(_) | CommandError::Forbidden(_))) => Err(StoreError::from(error).into()),
     }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use bson::{Document, RawDocument, RawDocumentBuf};
+use bson::{Bson, Document, RawDocument, RawDocumentBuf};
 use jiff::Timestamp;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -10,18 +10,22 @@ use uuid::Uuid;
 use super::{
     MongoStore,
     deployment::{Concern, Deployment},
-    documents::{ReservationDocument, SummaryDocument},
+    documents::{PlaceDocument, ReservationDocument, SummaryDocument},
     overlay::{Newest, doubtful, overlay},
-    queries::{self, Paged},
+    queries::{self, By, Paged, Stretch},
 };
 use crate::{
     domain::{EventId, EventSummary, Reservation},
-    store::{Damage, ReservationQuery, Scope, StoreError},
+    store::{Damage, Place, ReservationPage, ReservationQuery, Scope, StoreError},
 };
 
 /// Rows that one query asks for at most. When the journal may hide more than these, further queries follow; in tests they
 /// always do.
 const PAGE_MAX: usize = if cfg!(test) { 3 } else { 4_000 };
+
+/// So many of an event's holds, or of those who wait, are sorted and chosen from at once; to pass over the event's list for a
+/// few among a million would take longer.
+const FEW: usize = if cfg!(test) { 4 } else { 256 };
 
 /// The first `wanted` of a list, or all when there are fewer: the collection's rows with `journal` over them. The journal
 /// must have been read before this is called, for entries only ever move from there to the collection. Rows that cannot be
@@ -112,12 +116,33 @@ fn readable(documents: Vec<Document>, damage: Option<&Damage>) -> Result<Vec<Arc
     Ok(read)
 }
 
+/// What a `$count` found: nothing when there was nothing to count.
+fn counted(found: &[Document]) -> Result<usize, StoreError> {
+    found.first().map_or(Ok(0), count_in)
+}
+
+/// The number that a stage counted.
+pub(super) fn count_in(counted: &Document) -> Result<usize, StoreError> {
+    let count = match counted.get("count") {
+        Some(Bson::Int32(count)) => i64::from(*count),
+        Some(Bson::Int64(count)) => *count,
+        _ => return Err(StoreError::Unreadable(format!("a count came as {counted}"))),
+    };
+    Ok(usize::try_from(count).unwrap_or_default())
+}
+
 impl MongoStore {
+    /// A page of a list of reservations. How far the list is searched is found out first, by the index alone: the part up to
+    /// there is a list of its own, which the journal is laid over like over any other.
     pub(super) async fn list_reservations(
         &self,
         query: &ReservationQuery,
+        rows_max: usize,
         deadline: Instant,
-    ) -> Result<Vec<Arc<Reservation>>, StoreError> {
+    ) -> Result<ReservationPage, StoreError> {
+        if query.limit == 0 || query.is_over() {
+            return Ok(ReservationPage::default());
+        }
         let journal = match &query.scope {
             Scope::Event(event_id) => self.journal_entries(event_id, |_| true, Concern::Majority, deadline).await?,
             Scope::PartnerOfEvent(partner_id, event_id) => {
@@ -129,8 +154,45 @@ impl MongoStore {
             Scope::Partner(_) => Vec::new(),
         };
         let journal = Newest::of(journal);
+        let (by, until) = match self.index_of_few(query, rows_max, deadline).await? {
+            Some(index) => (By::Status(index), None),
+            None if query.passes_over() => (By::Place, self.place_after(query, rows_max, deadline).await?),
+            None => (By::Place, None),
+        };
         let damage = Some(&self.damage);
-        first_of(&self.deployment, query, &journal, query.limit, damage, Concern::Majority, deadline).await
+        let stretch = Stretch { query, until, by };
+        let reservations =
+            first_of(&self.readers, &stretch, &journal, query.limit, damage, Concern::Majority, deadline).await?;
+        Ok(ReservationPage::new(reservations, query.limit, stretch.until))
+    }
+
+    /// The place of the row that is `rows` rows further on the list's index; `None` when it ends before.
+    async fn place_after(
+        &self,
+        query: &ReservationQuery,
+        rows: usize,
+        deadline: Instant,
+    ) -> Result<Option<Place>, StoreError> {
+        let found = self.readers.read(query.place_after(rows), Concern::Majority, deadline).await?;
+        found.into_iter().next().map(PlaceDocument::read).transpose()
+    }
+
+    /// The index that has the status that is asked for, and so few of the event in it that it is the shorter way.
+    async fn index_of_few(
+        &self,
+        query: &ReservationQuery,
+        rows_max: usize,
+        deadline: Instant,
+    ) -> Result<Option<&'static str>, StoreError> {
+        let (Scope::Event(event_id) | Scope::PartnerOfEvent(_, event_id), Some((status, index))) =
+            (&query.scope, query.status.and_then(|status| Some((status, queries::index_of(status)?))))
+        else {
+            return Ok(None);
+        };
+        let few = FEW.min(rows_max);
+        let counting = queries::count_of_status(event_id, status, index, few + 1);
+        let count = counted(&self.readers.read(counting, Concern::Majority, deadline).await?)?;
+        Ok((count <= few).then_some(index))
     }
 
     pub(super) async fn list_events(
@@ -147,7 +209,7 @@ impl MongoStore {
         loop {
             let wanted = limit - summaries.len();
             let query = queries::summaries(after.as_deref(), wanted);
-            let found = self.deployment.read(query, Concern::Majority, deadline).await?;
+            let found = self.readers.read(query, Concern::Majority, deadline).await?;
             let is_last = found.len() < wanted;
             for document in found {
                 let id = document.get_str("_id").unwrap_or_default().to_owned();

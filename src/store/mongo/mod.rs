@@ -26,7 +26,10 @@ use self::{
     seat_maps::SeatMaps,
     settler::Settler,
 };
-use super::{Base, CommitError, Creation, Damage, EventStore, FactsError, ReservationQuery, Snapshot, StoreError};
+use super::{
+    Base, CommitError, Creation, Damage, EventStore, FactsError, ReservationPage, ReservationQuery, Snapshot,
+    StoreError,
+};
 use crate::{
     domain::{Decision, Event, EventId, EventSummary, Facts, Head, Reservation, ReservationId, Version, Wanted},
     ids,
@@ -55,6 +58,8 @@ const CLOSE_PAUSE: Duration = Duration::from_millis(20);
 /// A store on a MongoDB deployment.
 pub struct MongoStore {
     deployment: Arc<Deployment>,
+    /// The same for those who only read.
+    readers: Arc<Deployment>,
     prover: Arc<Prover>,
     clock: Arc<PrimaryClock>,
     journals: Arc<Journals>,
@@ -90,6 +95,7 @@ impl MongoStore {
     /// A store that does nothing by itself yet.
     async fn idle(uri: &str) -> Result<Self, StoreError> {
         let deployment = Arc::new(Deployment::connect(uri).await?);
+        let readers = Arc::new(deployment.for_readers(uri).await?);
         let journals = Arc::new(Journals::default());
         let settler = Settler {
             deployment: deployment.clone(),
@@ -106,6 +112,7 @@ impl MongoStore {
             warned: std::sync::Mutex::default(),
             damage: Damage::default(),
             deployment,
+            readers,
             journals,
         })
     }
@@ -132,7 +139,7 @@ impl EventStore for MongoStore {
     async fn load(&self, event_id: &EventId, deadline: Instant) -> Result<Option<Snapshot>, StoreError> {
         // Before the read: a key that leaves the event after it may still be in what is read.
         self.journals.loading(event_id);
-        self.find_snapshot(event_id, true, Concern::Local, deadline).await
+        self.find_snapshot(&self.deployment, event_id, true, Concern::Local, deadline).await
     }
 
     async fn facts(&self, snapshot: &Snapshot, wanted: &Wanted, deadline: Instant) -> Result<Facts, FactsError> {
@@ -151,7 +158,7 @@ impl EventStore for MongoStore {
 
     async fn prove(&self, event_id: &EventId, base: Base, deadline: Instant) -> Result<bool, StoreError> {
         let fields = rawdoc! { "version": 1, "head": 1 };
-        let found = self.find_event(event_id, fields, Concern::Linearizable, deadline).await?;
+        let found = self.find_event(&self.deployment, event_id, fields, Concern::Linearizable, deadline).await?;
         let head = bson::Bson::from(head_value(base.head));
         Ok(found.is_some_and(|event| {
             event.get_i64("version").is_ok_and(|version| version == base.version.0) && event.get("head") == Some(&head)
@@ -159,10 +166,10 @@ impl EventStore for MongoStore {
     }
 
     async fn event(&self, event_id: &EventId, deadline: Instant) -> Result<Option<Event>, StoreError> {
-        let mut found = self.find_snapshot(event_id, false, Concern::Majority, deadline).await?;
+        let mut found = self.find_snapshot(&self.readers, event_id, false, Concern::Majority, deadline).await?;
         if found.is_none() {
             // A majority's snapshot may lag after a failover; "there is none" needs proof.
-            found = self.find_snapshot(event_id, false, Concern::Linearizable, deadline).await?;
+            found = self.find_snapshot(&self.readers, event_id, false, Concern::Linearizable, deadline).await?;
         }
         Ok(found.map(|snapshot| snapshot.event))
     }
@@ -176,19 +183,14 @@ impl EventStore for MongoStore {
         Ok(found)
     }
 
-    async fn waitlist_position(&self, reservation: &Reservation, deadline: Instant) -> Result<u32, StoreError> {
-        let joined = [reservation.created_version];
-        let positions = self.find_waitlist_positions(&reservation.id.event_id, &joined, deadline).await?;
-        Ok(positions[0])
-    }
-
     async fn waitlist_positions(
         &self,
         event_id: &EventId,
         joined: &[Version],
+        rows_max: usize,
         deadline: Instant,
-    ) -> Result<Vec<u32>, StoreError> {
-        self.find_waitlist_positions(event_id, joined, deadline).await
+    ) -> Result<Option<Vec<u32>>, StoreError> {
+        self.find_waitlist_positions(event_id, joined, rows_max, deadline).await
     }
 
     async fn events(
@@ -203,9 +205,10 @@ impl EventStore for MongoStore {
     async fn reservations(
         &self,
         query: &ReservationQuery,
+        rows_max: usize,
         deadline: Instant,
-    ) -> Result<Vec<Arc<Reservation>>, StoreError> {
-        self.list_reservations(query, deadline).await
+    ) -> Result<ReservationPage, StoreError> {
+        self.list_reservations(query, rows_max, deadline).await
     }
 
     async fn due(&self, now: Timestamp, limit: usize, deadline: Instant) -> Result<Vec<EventId>, StoreError> {
@@ -250,6 +253,7 @@ impl EventStore for MongoStore {
             log::warn!("there was no time to settle the journal; the next process to look will do it");
         }
         self.tasks.lock().await.shutdown().await;
+        self.readers.shutdown().await;
         self.deployment.shutdown().await;
     }
 }
@@ -271,3 +275,7 @@ mod mongod;
 #[cfg(test)]
 #[path = "store_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "readers_tests.rs"]
+mod readers_tests;

@@ -101,7 +101,8 @@ async fn an_event_that_cannot_be_read_is_left_out_named_and_in_nobodys_way() {
         let listed = store.events(None, 1, soon()).await.expect("a list");
         assert_eq!(listed.iter().map(|event| &event.id).collect::<Vec<_>>(), [&fine], "a page is as full as it can be");
         assert_eq!(store.due(clock().now(), 1, soon()).await.expect("a look"), std::slice::from_ref(&fine));
-        let of_partner = store.reservations(&of_acme(Scope::Partner), soon()).await.expect("a list");
+        let of_partner =
+            store.reservations(&of_acme(Scope::Partner), 1_000, soon()).await.expect("a list").reservations;
         assert!(of_partner.contains(&good), "{of_partner:?}");
         store.event(&fine, soon()).await.expect("a read").expect("the other event");
         store.ready(soon()).await.expect("it takes commits");
@@ -134,10 +135,11 @@ async fn a_reservation_that_cannot_be_read_is_left_out_of_lists() {
         reservations.insert(Key::of_document(&bad.id).bytes(), b"{}".as_slice()).expect("written");
     })
     .await;
-    let of_partner = store.reservations(&of_acme(Scope::Partner), soon()).await.expect("a list");
+    let of_partner = store.reservations(&of_acme(Scope::Partner), 1_000, soon()).await.expect("a list").reservations;
     assert_eq!(of_partner, [good]);
     let bad = EventId::parse("bad").expect("an id");
-    let of_event = store.reservations(&of_acme(|_| Scope::Event(bad.clone())), soon()).await.expect("a list");
+    let of_event =
+        store.reservations(&of_acme(|_| Scope::Event(bad.clone())), 1_000, soon()).await.expect("a list").reservations;
     assert_eq!(of_event, []);
     load(&store, &bad).await;
 }
@@ -153,7 +155,7 @@ async fn rows_of_lists_that_cannot_be_read_are_passed_over() {
         file.open_table(DUE).expect("a table").insert(b"\0\0\0\0\0\0\0\0 no id".as_slice(), ()).expect("written");
     })
     .await;
-    let of_partner = store.reservations(&of_acme(Scope::Partner), soon()).await.expect("a list");
+    let of_partner = store.reservations(&of_acme(Scope::Partner), 1_000, soon()).await.expect("a list").reservations;
     assert_eq!((of_partner.len(), of_partner.contains(&good)), (2, true));
     let due = store.due(clock().now(), 10, soon()).await.expect("a look");
     assert_eq!(due.iter().map(EventId::as_str).collect::<Vec<_>>(), ["bad", "good"]);

@@ -42,9 +42,9 @@ async fn reads(store: &EmbeddedStore, snapshot: &Snapshot) -> (Option<Event>, us
         limit: 100,
     };
     let event = store.event(id, soon()).await.expect("the event is read");
-    let listed = store.reservations(&query, soon()).await.expect("the reservations are read");
+    let listed = store.reservations(&query, 1_000, soon()).await.expect("the reservations are read");
     let events = store.events(None, 100, soon()).await.expect("the events are read");
-    (event, listed.len(), events.len())
+    (event, listed.reservations.len(), events.len())
 }
 
 /// Whatever asks to decide or to write is told that the store takes no writes.

@@ -9,7 +9,7 @@ use crate::{
         EventId, Fingerprint, HoldSeconds, Operation, OperationKind, PartnerId, Reservation, ReservationId, SeatCount,
         SeatId, Status, Version,
     },
-    store::StoreError,
+    store::{Place, StoreError},
 };
 
 /// A reservation.
@@ -53,6 +53,25 @@ struct OperationDocument {
     at: Option<bson::DateTime>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     promoted: Vec<bson::Uuid>,
+}
+
+/// As much of a reservation as says where it stands in lists.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(in super::super) struct PlaceDocument {
+    event_id: EventId,
+    created_at: bson::DateTime,
+    created_version: Version,
+}
+
+impl PlaceDocument {
+    /// The place that `document` holds.
+    pub(in super::super) fn read(document: Document) -> Result<Place, StoreError> {
+        let unreadable = |why: String| StoreError::Unreadable(format!("a place in a list of reservations: {why}"));
+        let document: Self = bson::deserialize_from_document(document).map_err(|why| unreadable(why.to_string()))?;
+        let created_at = timestamp("createdAt", document.created_at).map_err(unreadable)?;
+        Ok(Place { event_id: document.event_id, created_at, created_version: document.created_version })
+    }
 }
 
 impl ReservationDocument {
