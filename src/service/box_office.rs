@@ -219,7 +219,7 @@ impl BoxOffice {
         loop {
             match self.store.events(after.as_ref(), LOOKED_OVER_AT_ONCE, self.deadline()).await {
                 Ok(events) if events.len() == LOOKED_OVER_AT_ONCE => {
-                    after = events.into_iter().next_back().map(|last| last.id)
+                    after = events.into_iter().next_back().map(|last| last.id);
                 }
                 Ok(_) => return,
                 Err(why) => return log::debug!("could not look over all events: {why}"),
