@@ -14,6 +14,7 @@ use actix_web::{
 
 mod body;
 mod conditions;
+mod connection;
 mod cursor;
 mod event_bodies;
 mod events;
@@ -30,6 +31,7 @@ mod seats;
 mod server;
 mod shape;
 mod terms;
+mod throttle;
 mod time;
 mod trace;
 mod unread;
@@ -39,7 +41,7 @@ mod tests;
 
 pub use health::Readiness;
 pub use problem::Problem;
-pub use server::{bind, serve};
+pub use server::{ConnectionLimits, bind, serve, serve_probes};
 pub use trace::Trace;
 
 use crate::{domain::EventId, service::BoxOffice};
@@ -64,7 +66,7 @@ pub struct Desk {
 /// The route table. [`Trace`] belongs around it.
 pub fn routes(desk: Data<Desk>) -> impl FnOnce(&mut ServiceConfig) {
     |app| {
-        app.app_data(desk)
+        app.configure(probe_routes(desk))
             .service(
                 at("/reservations", "GET, HEAD, POST")
                     .route(read().to(events::summary))
@@ -90,7 +92,14 @@ pub fn routes(desk: Data<Desk>) -> impl FnOnce(&mut ServiceConfig) {
                     .route(web::post().to(reservations::reserve_at_event)),
             )
             .service(at("/events/{event_id}/seats", "GET, HEAD").route(read().to(seats::show)))
-            .service(at("/partners/{partner_id}/reservations", "GET, HEAD").route(read().to(lists::of_partner)))
+            .service(at("/partners/{partner_id}/reservations", "GET, HEAD").route(read().to(lists::of_partner)));
+    }
+}
+
+/// The probes, and a word for whoever looks for something else.
+fn probe_routes(desk: Data<Desk>) -> impl FnOnce(&mut ServiceConfig) {
+    |app| {
+        app.app_data(desk)
             .service(at("/health", "GET, HEAD").route(read().to(health::live)))
             .service(at("/livez", "GET, HEAD").route(read().to(health::live)))
             .service(at("/readyz", "GET, HEAD").route(read().to(health::ready)))

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Desk, Readiness, Trace, bind, routes, serve};
+use super::{ConnectionLimits, Desk, Readiness, Trace, bind, routes, serve};
 use crate::{
     domain::EventId,
     service::{BoxOffice, Limits},
@@ -47,7 +47,7 @@ fn desk() -> Desk {
 
 async fn ask(desk: &Desk, request: TestRequest) -> ServiceResponse {
     let app = App::new().wrap(Trace).configure(routes(Data::new(desk.clone())));
-    test::call_service(&test::init_service(app).await, request.to_request()).await
+    test::call_service(&test::init_service(app).await, request.to_request()).await.map_into_boxed_body()
 }
 
 /// Asks, and checks what every problem has; gives back its code.
@@ -267,7 +267,8 @@ async fn a_body_without_an_end_does_not_hold_its_connection() {
     let listener = bind("127.0.0.1", 0).expect("a free port");
     let address = listener.local_addr().expect("bound");
     let desk = Desk { body_timeout: Duration::from_millis(50), ..desk() };
-    let server = serve(listener, desk, Duration::from_secs(1)).expect("a server");
+    let limits = ConnectionLimits { connections_max: 10, per_address_max: 10 };
+    let server = serve(listener, desk, limits, Duration::from_secs(1)).expect("a server");
     let handle = server.handle();
     let server = tokio::spawn(server);
 
