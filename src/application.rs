@@ -66,12 +66,14 @@ impl Greeting {
             listening:% = format_args!("http://{}", self.address),
             store = self.store.as_str(),
             event_id:% = self.event_id,
-            probes = self.probes.map(|address| format!("http://{address}")).unwrap_or_default().as_str(),
             connections_max = self.connections.connections_max,
             connections_per_address_max = self.connections.per_address_max,
             program_version = env!("CARGO_PKG_VERSION");
             "TicketBoss is open"
         );
+        if let Some(address) = self.probes {
+            log::info!(listening:% = format_args!("http://{address}"); "the probes are answered on a port of their own too");
+        }
     }
 }
 

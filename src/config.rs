@@ -156,7 +156,8 @@ impl Config {
             listen: Listen {
                 host: sources.required(&settings::HOST, "an address or a host name", |text| Some(text.to_owned()))?,
                 port: sources.required(&settings::PORT, "a port from 0 to 65535", |text| text.parse().ok())?,
-                probe_port: sources.optional(&settings::PROBE_PORT, "a port from 0 to 65535", |text| text.parse().ok())?,
+                probe_port: sources
+                    .optional(&settings::PROBE_PORT, "a port from 0 to 65535", |text| text.parse().ok())?,
                 connections_max: count(&settings::CONNECTIONS_MAX)?,
                 connections_per_address_max: count(&settings::CONNECTIONS_PER_ADDRESS_MAX)?,
             },

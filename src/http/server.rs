@@ -85,10 +85,8 @@ pub fn serve(
 /// As [`serve`].
 pub fn serve_probes(listener: TcpListener, desk: Desk, shutdown_timeout: Duration) -> io::Result<Server> {
     let desk = Data::new(desk);
-    let limits = ConnectionLimits {
-        connections_max: PROBE_CONNECTIONS_MAX,
-        per_address_max: PROBE_CONNECTIONS_PER_ADDRESS_MAX,
-    };
+    let limits =
+        ConnectionLimits { connections_max: PROBE_CONNECTIONS_MAX, per_address_max: PROBE_CONNECTIONS_PER_ADDRESS_MAX };
     listen_with(listener, "probes", 1, limits, shutdown_timeout, move || {
         App::new().wrap(Trace).configure(probe_routes(desk.clone()))
     })
@@ -120,8 +118,7 @@ where
         .shutdown_timeout(shutdown_timeout.as_secs())
         .disable_signals();
     let stopping = builder.graceful_shutdown_signal();
-    let server = builder
-        .listen(name, listener, move || behind_streams(app(), admission.clone(), stopping.clone()))?
-        .run();
+    let server =
+        builder.listen(name, listener, move || behind_streams(app(), admission.clone(), stopping.clone()))?.run();
     Ok(server)
 }

@@ -54,11 +54,9 @@ mod tests {
     async fn a_deadline_passes_when_it_was_last_said_to() {
         let ms = Duration::from_millis;
         let mut deadline = Deadline::after(Duration::from_hours(1));
-        for (patience, what) in [
-            (ms(20), "sooner than it was"),
-            (ms(30), "wound up again after it has run down"),
-            (ms(10), "and again"),
-        ] {
+        for (patience, what) in
+            [(ms(20), "sooner than it was"), (ms(30), "wound up again after it has run down"), (ms(10), "and again")]
+        {
             assert!(poll_fn(|cx| Poll::Ready(deadline.poll(cx))).await.is_pending());
             let begun = Instant::now();
             deadline.restart(patience);

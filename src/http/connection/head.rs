@@ -178,9 +178,7 @@ impl Offers {
 /// A Content-Length: digits, and nothing else.
 fn number(value: &[u8]) -> Result<u64, Refusal> {
     let digits = str::from_utf8(value).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
-    digits
-        .and_then(|digits| digits.parse().ok())
-        .ok_or(Refusal::Malformed("Content-Length must be a whole number."))
+    digits.and_then(|digits| digits.parse().ok()).ok_or(Refusal::Malformed("Content-Length must be a whole number."))
 }
 
 #[cfg(test)]

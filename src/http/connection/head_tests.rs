@@ -106,7 +106,10 @@ fn offers_of_another_protocol_are_blanked_and_nothing_else() {
             "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEA\r\n",
             "Connection:        , HTTP2-Settings\r\nUpgrade:    \r\nHTTP2-Settings: AAEA\r\n",
         ),
-        ("connection: keep-alive,UPGRADE ,x\r\nupgrade: websocket\r\n", "connection: keep-alive,        ,x\r\nupgrade:          \r\n"),
+        (
+            "connection: keep-alive,UPGRADE ,x\r\nupgrade: websocket\r\n",
+            "connection: keep-alive,        ,x\r\nupgrade:          \r\n",
+        ),
         ("Connection: close\r\nNot-Upgrade: upgrade\r\n", "Connection: close\r\nNot-Upgrade: upgrade\r\n"),
     ] {
         let around = |lines: &str| format!("GET / HTTP/1.1\r\nHost: upgrade\r\n{lines}\r\n").into_bytes();

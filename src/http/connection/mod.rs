@@ -8,6 +8,7 @@
 //! - [`head`] and [`chunks`]: where a request ends, by the parser that actix-http uses itself, and never laxer than it
 //! - [`exchange`]: what was handed out and what is answered, shared with the middleware around the handlers
 //! - [`refusal`]: what is answered to requests that never reach a handler
+//! - [`turns`]: what those get who send requests ahead of their answers
 //! - [`admission`]: how many connections there may be, and [`accept`]: who lets them in
 
 mod accept;
@@ -18,10 +19,11 @@ mod exchange;
 mod head;
 mod refusal;
 mod stream;
+mod turns;
 
+use self::refusal::Refusal;
 pub(super) use self::{
     accept::behind_streams,
     admission::Admission,
     exchange::{Answering, Exchange},
 };
-use self::refusal::Refusal;

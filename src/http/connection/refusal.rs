@@ -66,11 +66,7 @@ impl Refusal {
     pub(super) fn encode(self) -> Vec<u8> {
         let response: HttpResponse = self.problem().error_response();
         let status = response.status();
-        let mut answer = format!(
-            "HTTP/1.1 {} {}\r\n",
-            status.as_str(),
-            status.canonical_reason().unwrap_or_default()
-        );
+        let mut answer = format!("HTTP/1.1 {} {}\r\n", status.as_str(), status.canonical_reason().unwrap_or_default());
         let mut add = |name: &str, value: &str| {
             for part in [name, ": ", value, "\r\n"] {
                 answer.push_str(part);
@@ -80,7 +76,10 @@ impl Refusal {
             add(name.as_str(), value.to_str().unwrap_or_default());
         }
         add(X_REQUEST_ID.as_str(), &ids::request());
-        add(header::DATE.as_str(), &DateTimePrinter::new().timestamp_to_rfc9110_string(&SystemClock.now()).unwrap_or_default());
+        add(
+            header::DATE.as_str(),
+            &DateTimePrinter::new().timestamp_to_rfc9110_string(&SystemClock.now()).unwrap_or_default(),
+        );
         add(header::CONNECTION.as_str(), "close");
         let body = response.into_body().try_into_bytes().unwrap_or_default();
         add(header::CONTENT_LENGTH.as_str(), &body.len().to_string());

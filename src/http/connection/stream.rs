@@ -21,6 +21,7 @@ use super::{
     admission::Permit,
     deadline::Deadline,
     head::{self, Body, Head},
+    turns::Turns,
 };
 use crate::http::throttle::Throttle;
 
@@ -39,15 +40,6 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// time that is bounded, however it is read.
 const PROGRESS_BYTES: usize = 16 * 1024;
 
-/// Requests that may follow one another at once when they were sent before the answers were read. No client in use sends
-/// more than some dozens ahead.
-const PIPELINED_AT_ONCE: u32 = 64;
-
-/// The pause after which some more of such requests are taken: one for each of its milliseconds. Without it, a few clients
-/// that always have requests waiting would have the workers busy for themselves, where everybody else's next request must
-/// travel first.
-const PIPELINED_PAUSE: Duration = Duration::from_millis(4);
-
 /// A [`TcpStream`] that hands out a request, with its body, and then nothing until its answer has left.
 pub(in crate::http) struct Stream {
     tcp: TcpStream,
@@ -64,8 +56,8 @@ pub(in crate::http) struct Stream {
     waits_for: WaitsFor,
     /// How much more of an answer must leave before the deadline is moved.
     owed: usize,
-    /// Pipelined requests that may follow at once.
-    pipelined: u32,
+    /// What a client gets that sends ahead of its answers.
+    turns: Turns,
     /// The server's own last words, and how much of them has left.
     last_words: Option<(Vec<u8>, usize)>,
     is_shut: bool,
@@ -154,7 +146,7 @@ impl Stream {
             deadline: Deadline::after(HEAD_TIMEOUT),
             waits_for: WaitsFor::Head,
             owed: 0,
-            pipelined: PIPELINED_AT_ONCE,
+            turns: Turns::new(),
             last_words: None,
             is_shut: false,
             _permit: permit,
@@ -320,21 +312,20 @@ impl Stream {
     /// Notes that an answer has left, and sees to it that what waits comes next.
     fn answered(&mut self, cx: &mut Context<'_>) {
         self.is_answering = false;
+        self.waits_for = WaitsFor::NextHead;
+        self.deadline.restart(KEEP_ALIVE);
         if self.held.is_empty() && !self.has_input {
-            self.pipelined = PIPELINED_AT_ONCE;
-            self.waits_for = WaitsFor::NextHead;
-            self.deadline.restart(KEEP_ALIVE);
-        } else if self.pipelined > 0 {
-            self.pipelined -= 1;
-            self.waits_for = WaitsFor::NextHead;
-            self.deadline.restart(KEEP_ALIVE);
-            cx.waker().wake_by_ref();
-        } else {
+            self.turns.reset();
+            return;
+        }
+        if let Err(pause) = self.turns.take() {
             self.waits_for = WaitsFor::Turn;
-            self.deadline.restart(PIPELINED_PAUSE);
+            self.deadline.restart(pause);
             if self.deadline.poll(cx).is_ready() {
                 cx.waker().wake_by_ref();
             }
+        } else {
+            cx.waker().wake_by_ref();
         }
     }
 
@@ -342,7 +333,7 @@ impl Stream {
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.waits_for == WaitsFor::Turn {
             ready!(self.deadline.poll(cx));
-            self.pipelined = u32::try_from(PIPELINED_PAUSE.as_millis()).unwrap_or(1);
+            self.turns.begin();
             self.waits_for = WaitsFor::NextHead;
             self.deadline.restart(KEEP_ALIVE);
         }
