@@ -21,6 +21,9 @@ mod refusal;
 mod stream;
 mod turns;
 
+#[cfg(test)]
+mod agreement_tests;
+
 use self::refusal::Refusal;
 pub(super) use self::{
     accept::behind_streams,

@@ -316,6 +316,8 @@ impl Stream {
         self.deadline.restart(KEEP_ALIVE);
         if self.held.is_empty() && !self.has_input {
             self.turns.reset();
+            // Nothing polls an idle connection but its timer, which must run for that.
+            let _ = self.deadline.poll(cx);
             return;
         }
         if let Err(pause) = self.turns.take() {

@@ -126,6 +126,18 @@ async fn every_head_has_a_deadline() {
 }
 
 #[tokio::test]
+async fn an_idle_connection_stays_for_75_seconds_and_not_for_ever() {
+    let server = Launch::on(&Store::embedded()).start().await;
+    let mut wire = Wire::open(server.port()).await;
+    wire.send(get("GET", "/health")).await;
+    assert_eq!(wire.reply().await.status, 200);
+    let begun = Instant::now();
+    wire.wait_for_end(Duration::from_secs(100)).await;
+    let stayed = begun.elapsed();
+    assert!(stayed > Duration::from_secs(74), "load balancers close after 60 s, and must be the first to: {stayed:?}");
+}
+
+#[tokio::test]
 async fn offers_of_another_protocol_are_ignored() {
     let server = Launch::on(&Store::embedded()).start().await;
     let mut wire = Wire::open(server.port()).await;

@@ -83,6 +83,12 @@ impl Wire {
         self.next(true).await.is_none() && self.unread.is_empty()
     }
 
+    /// Waits until the server closes without a word.
+    pub(super) async fn wait_for_end(&mut self, patience: Duration) {
+        let read = timeout(patience, self.stream.read_buf(&mut self.unread)).await;
+        assert_eq!(read.expect("closed in time").expect("closed in order"), 0);
+    }
+
     async fn next(&mut self, has_body: bool) -> Option<Reply> {
         loop {
             if let Some((reply, length)) = parse(&self.unread, has_body) {
