@@ -10,6 +10,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 const RESERVE: u64 = 512;
 
 /// Raises the soft limit of open files to the hard one, logs it, and gives what is in force; `None` is no limit.
+#[must_use]
 pub fn raise_limit() -> Option<u64> {
     let before = getrlimit(Resource::Nofile);
     let wanted = Rlimit { current: before.maximum, maximum: before.maximum };

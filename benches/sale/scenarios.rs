@@ -87,7 +87,7 @@ pub(crate) fn wanted(target: &Target) -> String {
     let (sign, limit) = match target.bound {
         Bound::AtLeast(limit) => (">=", limit),
         Bound::AtMost(limit) => ("<=", limit),
-        Bound::AtMostMore(limit) => {
+        Bound::MoreByAtMost(limit) => {
             let other = target.over.map(|(other, _)| other).unwrap_or_default();
             return format!("{side}, {} at most {limit} more than {other}", figure.name());
         }

@@ -26,7 +26,7 @@ pub(crate) enum Bound {
     AtLeast(f64),
     AtMost(f64),
     /// So much more than the other side at most: the difference counts, not the ratio.
-    AtMostMore(f64),
+    MoreByAtMost(f64),
 }
 
 /// What became of a target.
@@ -39,7 +39,7 @@ pub(crate) struct Verdict {
 /// The runs of one scenario, by the sides' names.
 pub(crate) type Sides = BTreeMap<String, Vec<Sample>>;
 
-use Bound::{AtLeast, AtMost, AtMostMore};
+use Bound::{AtLeast, AtMost, MoreByAtMost};
 use Figure::{Conflicts, P50, P99, PerSecond, ServerMegabytes, ShedP99};
 
 /// All targets. The sides' names are those of `scenarios.rs`.
@@ -84,7 +84,7 @@ pub(crate) static TARGETS: &[Target] = &[
         "hostile",
         ("embedded, everything", ServerMegabytes),
         ("embedded, undisturbed", ServerMegabytes),
-        AtMostMore(100.0),
+        MoreByAtMost(100.0),
     ),
 ];
 
@@ -109,7 +109,7 @@ impl Bound {
     fn holds(self, value: f64) -> bool {
         match self {
             AtLeast(least) => value >= least,
-            AtMost(most) | AtMostMore(most) => value <= most,
+            AtMost(most) | MoreByAtMost(most) => value <= most,
         }
     }
 }
@@ -128,7 +128,7 @@ impl Target {
                 return None;
             }
             let compare = |(value, below): (&f64, f64)| match self.bound {
-                AtMostMore(_) => value - below,
+                MoreByAtMost(_) => value - below,
                 AtLeast(_) | AtMost(_) => value / below,
             };
             values = values.iter().zip(below).map(compare).collect();
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_difference_may_be_judged_instead() {
-        let target = ratio("any", "one", "other", AtMostMore(100.0));
+        let target = ratio("any", "one", "other", MoreByAtMost(100.0));
         let verdict = target.judge(&sides(&[180.0, 199.0, 230.0], &[100.0; 3])).expect("both sides ran");
         assert_eq!(verdict, Verdict { value: Spread { median: 99.0, min: 80.0, max: 130.0 }, met: true });
         assert!(!target.judge(&sides(&[201.0], &[100.0])).expect("both sides ran").met);

@@ -91,14 +91,14 @@ fn whose(peer: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    fn address(text: &str) -> Option<IpAddr> {
-        Some(text.parse().expect("an address"))
+    fn address(text: &str) -> IpAddr {
+        text.parse().expect("an address")
     }
 
     #[test]
     fn room_is_given_back_in_all_and_to_its_address() {
         let admission = Admission::new(3, 2);
-        let admit = |text: &str| admission.admit(address(text));
+        let admit = |text: &str| admission.admit(Some(address(text)));
         for _ in 0..3 {
             let first = admit("192.0.2.1").expect("room");
             let second = admit("::ffff:192.0.2.1").expect("room");
@@ -116,9 +116,9 @@ mod tests {
     #[test]
     fn an_ipv6_network_counts_as_one() {
         let admission = Admission::new(10, 1);
-        let first = admission.admit(address("2001:db8::1"));
-        assert_eq!(admission.admit(address("2001:db8::2:3:4:5")).err(), Some(Refusal::FullForAddress));
-        assert!(admission.admit(address("2001:db8:0:1::1")).is_ok());
+        let first = admission.admit(Some(address("2001:db8::1")));
+        assert_eq!(admission.admit(Some(address("2001:db8::2:3:4:5"))).err(), Some(Refusal::FullForAddress));
+        assert!(admission.admit(Some(address("2001:db8:0:1::1"))).is_ok());
         drop(first);
     }
 }

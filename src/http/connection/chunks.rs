@@ -82,11 +82,11 @@ impl Place {
                 Self::Size { digits: digits + 1, size: size << 4 | digit }
             }
             (Self::Size { digits: 1.., size } | Self::SizeSpace { size }, b' ' | b'\t') => Self::SizeSpace { size },
-            (Self::Size { digits: 1.., size } | Self::SizeSpace { size }, b';') => Self::Extension { size },
+            (Self::Size { digits: 1.., size } | Self::SizeSpace { size }, b';')
+            | (Self::Extension { size }, b'\t' | b' '..=b'~' | 0x80..) => Self::Extension { size },
             (Self::Size { digits: 1.., size } | Self::SizeSpace { size } | Self::Extension { size }, b'\r') => {
                 Self::SizeLf { size }
             }
-            (Self::Extension { size }, b'\t' | b' '..=b'~' | 0x80..) => Self::Extension { size },
             (Self::SizeLf { size: 0 } | Self::TrailerLf, b'\n') => Self::TrailerStart,
             (Self::SizeLf { size }, b'\n') => Self::Data { left: size },
             (Self::DataCr, b'\r') => Self::DataLf,

@@ -112,6 +112,10 @@ fn why(error: httparse::Error) -> &'static str {
     }
 }
 
+fn refuse_if(wrong: bool, why: &'static str) -> Result<(), Refusal> {
+    if wrong { Err(Refusal::Malformed(why)) } else { Ok(()) }
+}
+
 /// What a head's lines say of the body behind it.
 #[derive(Default)]
 struct Framing {
@@ -124,11 +128,7 @@ impl Framing {
     fn take(&mut self, bytes: &[u8], header: &httparse::Header<'_>, offers: &mut Offers) -> Result<(), Refusal> {
         let is = |name: &str| header.name.eq_ignore_ascii_case(name);
         match header.name.len() {
-            4 if is("host") => {
-                if std::mem::replace(&mut self.host, true) {
-                    return Err(Refusal::Malformed("Host is there twice."));
-                }
-            }
+            4 if is("host") => refuse_if(std::mem::replace(&mut self.host, true), "Host is there twice.")?,
             7 if is("upgrade") => offers.add(bytes, header.value),
             10 if is("connection") => {
                 let options = header.value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
@@ -137,15 +137,13 @@ impl Framing {
                 }
             }
             14 if is("content-length") => {
-                if self.length.replace(number(header.value)?).is_some() {
-                    return Err(Refusal::Malformed("Content-Length is there twice."));
-                }
+                let again = self.length.replace(number(header.value)?).is_some();
+                refuse_if(again, "Content-Length is there twice.")?;
             }
             17 if is("transfer-encoding") => {
                 let chunked = header.value.trim_ascii().eq_ignore_ascii_case(b"chunked");
-                if !chunked || std::mem::replace(&mut self.chunked, true) {
-                    return Err(Refusal::Malformed("Transfer-Encoding may only be chunked, once."));
-                }
+                let again = std::mem::replace(&mut self.chunked, true);
+                refuse_if(again || !chunked, "Transfer-Encoding may only be chunked, once.")?;
             }
             _ => {}
         }

@@ -234,20 +234,16 @@ impl Stream {
     fn follow_body(&mut self, buf: &mut ReadBuf<'_>, start: usize) {
         let Place::Body(body) = &mut self.place else { return };
         let fresh = &buf.filled()[start..];
-        match body.advance(fresh) {
-            Ok(more) => {
-                if body.is_at_end() {
-                    self.place = Place::Head;
-                }
-                if more < fresh.len() {
-                    self.held.add(&fresh[more..]);
-                    buf.set_filled(start + more);
-                }
-            }
-            Err(_) => {
-                buf.set_filled(start);
-                self.break_body();
-            }
+        let Ok(more) = body.advance(fresh) else {
+            buf.set_filled(start);
+            return self.break_body();
+        };
+        if body.is_at_end() {
+            self.place = Place::Head;
+        }
+        if more < fresh.len() {
+            self.held.add(&fresh[more..]);
+            buf.set_filled(start + more);
         }
     }
 
