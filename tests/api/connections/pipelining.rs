@@ -118,7 +118,7 @@ async fn who_does_not_read_an_answer_is_let_go() {
     let mut sent = 0;
     while !server.log().contains("their answers were not read in time") {
         sent = (sent + wire.send_what_fits(&burst.as_bytes()[sent..])) % burst.len();
-        assert!(begun.elapsed() < Duration::from_secs(60), "it is still there");
+        assert!(begun.elapsed() < Duration::from_mins(1), "it is still there");
         sleep(Duration::from_millis(20)).await;
     }
     assert!(begun.elapsed() > Duration::from_secs(9), "one has some seconds to read");
