@@ -124,11 +124,12 @@ impl Application {
     /// When the socket, the store or the server cannot be had.
     pub async fn build(config: Config) -> Result<Self, StartError> {
         let (listen, request_timeout) = (config.listen, config.limits.request_timeout);
-        let connections = connection_limits(&listen, descriptors::raise_limit());
         let (listener, address) = bind("HOST, PORT", &listen.host, listen.port)?;
         let probes = listen.probe_port.map(|port| bind("HOST, PROBE_PORT", &listen.host, port)).transpose()?;
 
         let store = open_store(&config.store).await?;
+        // Not before, so that a start that fails says so in one line.
+        let connections = connection_limits(&listen, descriptors::raise_limit());
         let box_office = BoxOffice::new(store, config.limits);
         let readiness = Arc::new(Readiness::default());
         let desk = Desk {
