@@ -58,6 +58,12 @@ pub struct Listen {
     pub host: String,
     /// A port; 0 means any free one.
     pub port: u16,
+    /// The probes' own port; 0 means any free one.
+    pub probe_port: Option<u16>,
+    /// The most connections at one time; if unset, as many as there is room for.
+    pub connections_max: Option<usize>,
+    /// The most connections from one address; half of those that there may be if unset.
+    pub connections_per_address_max: Option<usize>,
 }
 
 /// The hosts that are answered for beside the server's own.
@@ -157,10 +163,19 @@ impl Config {
             let what = format!("a whole number from {} to {}", range.start(), range.end());
             sources.required(setting, &what, |text| text.parse().ok().filter(|number| range.contains(number)))
         };
+        let count = |setting| {
+            let what = format!("a whole number from 1 to {COUNT_MAX}");
+            let parse = |text: &str| text.parse().ok().filter(|number| (1..=COUNT_MAX).contains(number)).map(usize_of);
+            sources.optional(setting, &what, parse)
+        };
         Ok(Self {
             listen: Listen {
                 host: sources.required(&settings::HOST, "an address or a host name", plain)?,
                 port: sources.required(&settings::PORT, "a port from 0 to 65535", |text| text.parse().ok())?,
+                probe_port: sources
+                    .optional(&settings::PROBE_PORT, "a port from 0 to 65535", |text| text.parse().ok())?,
+                connections_max: count(&settings::CONNECTIONS_MAX)?,
+                connections_per_address_max: count(&settings::CONNECTIONS_PER_ADDRESS_MAX)?,
             },
             allowed_hosts: sources
                 .optional(

@@ -18,7 +18,14 @@ fn config(flags: &[&str], variables: &[(&str, &str)], dotenv: &[(&str, &str)]) -
 #[test]
 fn without_settings_the_meetup_is_sold_from_an_embedded_store() {
     let config = config(&[], &[], &[]).expect("the defaults are good");
-    assert_eq!(config.listen, Listen { host: "127.0.0.1".to_owned(), port: 5000 });
+    let listen = Listen {
+        host: "127.0.0.1".to_owned(),
+        port: 5000,
+        probe_port: None,
+        connections_max: None,
+        connections_per_address_max: None,
+    };
+    assert_eq!(config.listen, listen);
     assert_eq!(config.store, StoreSettings { mongo_uri: None, data_dir: "./data".into() });
     assert_eq!(config.event.id.as_str(), "node-meetup-2025");
     assert_eq!(config.event.name.as_str(), "Node.js Meet-up");
@@ -61,6 +68,10 @@ fn a_bad_value_is_named_in_one_line() {
         ("ALLOWED_HOSTS", "http://tickets.example"),
         ("ALLOWED_HOSTS", "tickets.example,,other.example"),
         ("ALLOWED_HOSTS", "*.example"),
+        ("PROBE_PORT", "65536"),
+        ("CONNECTIONS_MAX", "0"),
+        ("CONNECTIONS_PER_ADDRESS_MAX", "0"),
+        ("CONNECTIONS_PER_ADDRESS_MAX", "many"),
         ("MONGO_URI", "postgres://user:secret@host"),
         ("EVENT_ID", "Node Meetup"),
         ("EVENT_NAME", " "),

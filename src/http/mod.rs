@@ -15,6 +15,7 @@ use actix_web::{
 mod body;
 mod compression;
 mod conditions;
+mod connection;
 mod cursor;
 mod event_bodies;
 mod events;
@@ -36,6 +37,7 @@ mod server;
 mod shape;
 mod takes;
 mod terms;
+mod throttle;
 mod time;
 mod trace;
 mod unread;
@@ -46,7 +48,7 @@ mod tests;
 pub use health::Readiness;
 pub use hosts::{HostName, Hosts};
 pub use problem::Problem;
-pub use server::{bind, serve};
+pub use server::{ConnectionLimits, bind, serve, serve_probes};
 pub use trace::Trace;
 
 use crate::{domain::EventId, service::BoxOffice};
@@ -75,7 +77,7 @@ pub struct Desk {
 /// by machines that add what they like.
 pub fn routes(desk: Data<Desk>) -> impl FnOnce(&mut ServiceConfig) {
     |app| {
-        app.app_data(desk)
+        app.configure(probe_routes(desk))
             .service(at("/", "GET, HEAD").route(read().to(root::show)))
             .service(
                 at("/reservations", "GET, HEAD, POST")
@@ -110,7 +112,14 @@ pub fn routes(desk: Data<Desk>) -> impl FnOnce(&mut ServiceConfig) {
             .service(
                 at("/partners/{partner_id}/reservations", "GET, HEAD")
                     .route(read().to(takes::query(lists::of_partner))),
-            )
+            );
+    }
+}
+
+/// The probes, and a word for whoever looks for something else.
+fn probe_routes(desk: Data<Desk>) -> impl FnOnce(&mut ServiceConfig) {
+    |app| {
+        app.app_data(desk)
             .service(at("/health", "GET, HEAD").route(read().to(health::live)))
             .service(at("/livez", "GET, HEAD").route(read().to(health::live)))
             .service(at("/readyz", "GET, HEAD").route(read().to(health::ready)))

@@ -21,9 +21,10 @@ mod refusal;
 
 use self::{
     kinds::{
-        Document, EVENT_EXISTS, EVENT_UNREADABLE, INSUFFICIENT_SEATS, INTERNAL, METHOD_NOT_ALLOWED,
-        MISDIRECTED_REQUEST, NOT_FOUND, OUTCOME_UNKNOWN, OVERLOADED, PAYLOAD_TOO_LARGE, PRECONDITION_FAILED,
-        PRECONDITION_REQUIRED, REQUEST_TIMEOUT, STORE_UNAVAILABLE, UNSUPPORTED_MEDIA_TYPE, VERSION_CONFLICT,
+        Document, EVENT_EXISTS, EVENT_UNREADABLE, HEAD_TOO_LARGE, INSUFFICIENT_SEATS, INTERNAL, INVALID_REQUEST,
+        METHOD_NOT_ALLOWED, MISDIRECTED_REQUEST, NOT_FOUND, OUTCOME_UNKNOWN, OVERLOADED, PAYLOAD_TOO_LARGE,
+        PRECONDITION_FAILED, PRECONDITION_REQUIRED, REQUEST_TIMEOUT, STORE_UNAVAILABLE, UNSUPPORTED_MEDIA_TYPE,
+        URI_TOO_LONG, VERSION_CONFLICT,
     },
     refusal::{invalid, refusal},
 };
@@ -50,6 +51,21 @@ pub enum Problem {
         /// The value of the `Allow` header.
         allow: &'static str,
     },
+    /// What came is no request, or could be read in two ways; says how.
+    Malformed(&'static str),
+    /// The head is larger than `max_bytes`.
+    HeadTooLarge {
+        /// The most that is taken.
+        max_bytes: usize,
+    },
+    /// The head has more lines than are taken.
+    TooManyHeaders,
+    /// The first line alone is larger than a head may be.
+    UriTooLong,
+    /// The head did not arrive in time.
+    HeadTimeout,
+    /// There is no room for another connection; says what to do.
+    Full(&'static str),
     /// The body did not arrive in time.
     RequestTimeout,
     /// The body is larger than `max_bytes`.
@@ -135,6 +151,15 @@ impl Problem {
             Self::UnknownEvent => NOT_FOUND.saying("There is no event with this id."),
             Self::NoSeatMap => NOT_FOUND.saying("The event has no seat map: its seats have no names, only a number."),
             Self::MethodNotAllowed { allow } => METHOD_NOT_ALLOWED.saying(format!("This path takes {allow}.")),
+            Self::Malformed(detail) => INVALID_REQUEST.saying(*detail),
+            Self::HeadTooLarge { max_bytes } => HEAD_TOO_LARGE
+                .saying(format!("The first line and the headers may have up to {max_bytes} bytes. Send fewer or shorter headers.")),
+            Self::TooManyHeaders => HEAD_TOO_LARGE.saying("The request has too many headers. Send fewer."),
+            Self::UriTooLong => URI_TOO_LONG.saying("The path and query are too long. Send them shorter."),
+            Self::HeadTimeout => {
+                REQUEST_TIMEOUT.saying("The first line and the headers did not arrive in time. Nothing was changed.")
+            }
+            Self::Full(detail) => OVERLOADED.saying(*detail),
             Self::RequestTimeout => REQUEST_TIMEOUT.saying("The body did not arrive in time. Nothing was changed."),
             Self::PayloadTooLarge { max_bytes } => {
                 PAYLOAD_TOO_LARGE.saying(format!("A body may have up to {max_bytes} bytes."))

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Desk, Hosts, Readiness, Trace, bind, body::LARGE_BODIES_MAX, routes, serve};
+use super::{ConnectionLimits, Desk, Hosts, Readiness, Trace, bind, body::LARGE_BODIES_MAX, routes, serve};
 use crate::{
     domain::EventId,
     service::{BoxOffice, Limits},
@@ -49,7 +49,7 @@ fn desk() -> Desk {
 async fn ask(desk: &Desk, request: TestRequest) -> ServiceResponse {
     let app = App::new().wrap(Trace).configure(routes(Data::new(desk.clone())));
     let request = request.append_header((header::HOST, "localhost")).to_request();
-    test::call_service(&test::init_service(app).await, request).await
+    test::call_service(&test::init_service(app).await, request).await.map_into_boxed_body()
 }
 
 /// Asks, and checks what every problem has; gives back its code.
@@ -269,7 +269,8 @@ async fn an_event_is_not_amended_blindly() {
 async fn so_many_large_bodies_are_taken_in_at_one_time_and_no_more() {
     let listener = bind("127.0.0.1", 0).expect("a free port");
     let address = listener.local_addr().expect("bound");
-    let server = serve(listener, desk(), Duration::from_secs(1)).expect("a server");
+    let limits = ConnectionLimits { connections_max: 1_000, per_address_max: 1_000 };
+    let server = serve(listener, desk(), limits, Duration::from_secs(1)).expect("a server");
     let handle = server.handle();
     let server = tokio::spawn(server);
     let send = async |bytes: usize, promised: usize| {
@@ -315,7 +316,8 @@ async fn a_body_without_an_end_does_not_hold_its_connection() {
     let listener = bind("127.0.0.1", 0).expect("a free port");
     let address = listener.local_addr().expect("bound");
     let desk = Desk { body_timeout: Duration::from_millis(50), ..desk() };
-    let server = serve(listener, desk, Duration::from_secs(1)).expect("a server");
+    let limits = ConnectionLimits { connections_max: 10, per_address_max: 10 };
+    let server = serve(listener, desk, limits, Duration::from_secs(1)).expect("a server");
     let handle = server.handle();
     let server = tokio::spawn(server);
 

@@ -1,6 +1,8 @@
 //! The whole service as its users meet it: the real binary, real sockets, real mongods.
 //!
 //! - [`contract`]: what partners rely on, route by route; [`hostile`]: what no partner should send
+//! - [`connections`]: what a connection may do, and how many there may be
+//! - [`clients`]: clients that others wrote
 //! - [`crowds`], [`processes`]: many at once, in one process and in several
 //! - [`sales`]: waitlist, holds, named seats and limits, under crowds and crashes
 //! - [`crashes`], [`failovers`], [`outages`]: servers and stores that die and come back; [`disks`]: one that is full, or gone
@@ -11,6 +13,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod clients;
+mod connections;
 mod contract;
 mod crashes;
 mod crowds;

@@ -67,6 +67,9 @@ pub(super) static PRECONDITION_REQUIRED: Kind =
     Kind::new(StatusCode::PRECONDITION_REQUIRED, "precondition-required", "If-Match is required");
 pub(super) static PAYLOAD_TOO_LARGE: Kind =
     Kind::new(StatusCode::PAYLOAD_TOO_LARGE, "payload-too-large", "The body is too large");
+pub(super) static HEAD_TOO_LARGE: Kind =
+    Kind::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "head-too-large", "The headers are too large");
+pub(super) static URI_TOO_LONG: Kind = Kind::new(StatusCode::URI_TOO_LONG, "uri-too-long", "The path is too long");
 pub(super) static UNSUPPORTED_MEDIA_TYPE: Kind =
     Kind::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body is not plain JSON");
 pub(super) static MISDIRECTED_REQUEST: Kind =
