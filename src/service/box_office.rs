@@ -194,20 +194,24 @@ impl BoxOffice {
     }
 
     /// The current place on its event's waitlist of each of the `listed` reservations, counted from 1, if it waits. The list is
-    /// one of [`BoxOffice::reservations`]: event by event, in the order in which they were made.
+    /// one of [`BoxOffice::reservations`]: event by event.
     pub async fn waitlist_positions(&self, listed: &[Arc<Reservation>]) -> Result<Vec<Option<u32>>, ServiceError> {
         let deadline = self.deadline();
+        let waits = |reservation: &&Arc<Reservation>| reservation.status == Status::Waitlisted;
         let mut positions = Vec::with_capacity(listed.len());
         for of_event in listed.chunk_by(|one, other| one.id.event_id == other.id.event_id) {
-            let waits = |reservation: &Reservation| reservation.status == Status::Waitlisted;
-            let waiting = of_event.iter().filter(|reservation| waits(reservation));
-            let joined: Vec<_> = waiting.map(|reservation| reservation.created_version).collect();
-            let mut found = match joined.as_slice() {
+            // A list is sorted by time before it is by version, and the clocks of two processes may differ.
+            let mut joined: Vec<_> = of_event.iter().filter(waits).map(|waiting| waiting.created_version).collect();
+            joined.sort_unstable();
+            let found = match joined.as_slice() {
                 [] => Vec::new(),
                 joined => self.lists.waitlist_positions(&of_event[0].id.event_id, joined, deadline).await?,
-            }
-            .into_iter();
-            positions.extend(of_event.iter().map(|reservation| if waits(reservation) { found.next() } else { None }));
+            };
+            let position = |reservation: &Arc<Reservation>| {
+                let place = joined.binary_search(&reservation.created_version).ok()?;
+                found.get(place).copied()
+            };
+            positions.extend(of_event.iter().map(|reservation| Some(reservation).filter(waits).and_then(position)));
         }
         Ok(positions)
     }

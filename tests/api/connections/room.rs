@@ -131,7 +131,7 @@ async fn the_limit_of_open_files_is_raised_and_connections_stay_below_it() {
     for host in 2..8 {
         for _ in 0..300 {
             let mut wire = Wire::open_from(Ipv4Addr::new(127, 0, 0, host), server.port()).await;
-            wire.send("GET /health HTTP/1.1\r\nHost: x\r\n").await;
+            wire.send("GET /health HTTP/1.1\r\nHost: localhost\r\n").await;
             open.push(wire);
         }
         probes.readyz().await.expect(200);
@@ -160,7 +160,7 @@ async fn a_store_that_comes_back_during_a_flood_of_sockets_is_reached() {
     for host in 2..8 {
         for _ in 0..300 {
             let mut wire = Wire::open_from(Ipv4Addr::new(127, 0, 0, host), server.port()).await;
-            wire.send("GET /health HTTP/1.1\r\nHost: x\r\n").await;
+            wire.send("GET /health HTTP/1.1\r\nHost: localhost\r\n").await;
             flood.push(wire);
         }
     }
