@@ -3,5 +3,7 @@
 mod fates;
 mod faulty;
 mod house;
+mod lists;
+mod read_only;
 mod rivals;
 mod sales;

@@ -147,6 +147,8 @@ struct Batch<'a> {
     waiting_is_known: bool,
     /// Who joined the waitlist in this batch.
     joined: VecDeque<Uuid>,
+    /// Whom earlier cancels gave seats, as far as it must be told and is not known yet.
+    untold: Vec<Uuid>,
     /// What those partners have who were asked about.
     partners: HashMap<PartnerId, Possessions>,
     /// Where it stands with the holds.
@@ -202,6 +204,7 @@ impl<'a> Batch<'a> {
             waiting: facts.waitlist.iter().cloned().collect(),
             waiting_is_known: facts.waitlist.len() >= event.waitlist_count as usize,
             joined: VecDeque::new(),
+            untold: Vec::new(),
             partners: facts.partners.iter().map(|(partner, active)| (partner.clone(), total(active))).collect(),
             holds: Holds {
                 at_first: event.hold_count as usize,
@@ -227,6 +230,9 @@ impl<'a> Batch<'a> {
     }
 
     fn finish(mut self, outcomes: Vec<Outcome>, deferred: Vec<usize>) -> Result<Decision, Undecided> {
+        if !self.untold.is_empty() {
+            return Err(Undecided::Missing(Wanted { reservations: self.untold, ..Wanted::default() }));
+        }
         let first_lapses_at = if self.holds.is_due { self.first_left_lapses_at() } else { self.event.due_at };
         // By the clock: a store asks it, and not the event, what is due.
         let due_already = self.holds.due_at_first.filter(|due_at| *due_at <= self.clock);
@@ -288,6 +294,8 @@ impl<'a> Batch<'a> {
             status: after.status,
             expires_at: after.expires_at,
             waitlist_position: joins.then(|| self.event.waitlist_count + 1),
+            at: (self.now != after.created_at).then_some(self.now),
+            promoted: Vec::new(),
         };
         after.operations.push(operation);
         let reservation = Arc::new(after);

@@ -1,6 +1,6 @@
 //! Events and reservations in MongoDB: a replica set, a sharded cluster, or, with less safety, a standalone server.
 //!
-//! The commit protocol is described in the README; its five rules have their homes here: committing on version and head
+//! The commit protocol is described in `docs/design.md`; its five rules have their homes here: committing on version and head
 //! ([`commit`]), proof by linearizable reads ([`proof`]), settling and trimming ([`settler`], [`journal`]), and telling
 //! unclear outcomes from failures ([`deployment`]). Deciding again is the service's part. What is read beside the event,
 //! [`facts`] and [`lists`], is the collection with the journal over it ([`overlay`]).
@@ -19,7 +19,7 @@ use tokio::{
 use self::{
     clock::PrimaryClock,
     deployment::{Concern, Deployment, write_errors},
-    documents::EventDocument,
+    documents::{EventDocument, check_event},
     journal::Journals,
     proof::Prover,
     schema::EVENTS,
@@ -27,7 +27,8 @@ use self::{
     settler::Settler,
 };
 use super::{
-    Base, CommitError, Creation, DuePage, DuePlace, EventStore, FactsError, ReservationQuery, Snapshot, StoreError,
+    Base, CommitError, Creation, Damage, DuePage, DuePlace, EventStore, FactsError, ReservationPage, ReservationQuery,
+    Snapshot, StoreError,
 };
 use crate::{
     domain::{Decision, Event, EventId, EventSummary, Facts, Head, Reservation, ReservationId, Version, Wanted},
@@ -57,6 +58,8 @@ const CLOSE_PAUSE: Duration = Duration::from_millis(20);
 /// A store on a MongoDB deployment.
 pub struct MongoStore {
     deployment: Arc<Deployment>,
+    /// The same for those who only read.
+    readers: Arc<Deployment>,
     prover: Arc<Prover>,
     clock: Arc<PrimaryClock>,
     journals: Arc<Journals>,
@@ -65,6 +68,7 @@ pub struct MongoStore {
     ready: Mutex<Option<(Instant, Result<(), StoreError>)>>,
     tasks: Mutex<JoinSet<()>>,
     warned: std::sync::Mutex<HashSet<&'static str>>,
+    damage: Damage,
 }
 
 impl MongoStore {
@@ -91,6 +95,7 @@ impl MongoStore {
     /// A store that does nothing by itself yet.
     async fn idle(uri: &str) -> Result<Self, StoreError> {
         let deployment = Arc::new(Deployment::connect(uri).await?);
+        let readers = Arc::new(deployment.for_readers(uri).await?);
         let journals = Arc::new(Journals::default());
         let settler = Settler {
             deployment: deployment.clone(),
@@ -105,7 +110,9 @@ impl MongoStore {
             ready: Mutex::new(None),
             tasks: Mutex::new(JoinSet::new()),
             warned: std::sync::Mutex::default(),
+            damage: Damage::default(),
             deployment,
+            readers,
             journals,
         })
     }
@@ -118,6 +125,7 @@ impl EventStore for MongoStore {
         schema::prepare(&self.deployment, deadline).await?;
         let document = bson::serialize_to_raw_document_buf(&EventDocument::new(event, head))
             .map_err(|why| StoreError::Unreadable(why.to_string()))?;
+        check_event(event, &document).map_err(StoreError::Unreadable)?;
         let mut documents = RawArrayBuf::new();
         documents.push(&document);
         let reply = self.deployment.write(rawdoc! { "insert": EVENTS, "documents": documents }, deadline).await?;
@@ -131,7 +139,7 @@ impl EventStore for MongoStore {
     async fn load(&self, event_id: &EventId, deadline: Instant) -> Result<Option<Snapshot>, StoreError> {
         // Before the read: a key that leaves the event after it may still be in what is read.
         self.journals.loading(event_id);
-        self.find_snapshot(event_id, true, Concern::Local, deadline).await
+        self.find_snapshot(&self.deployment, event_id, true, Concern::Local, deadline).await
     }
 
     async fn facts(&self, snapshot: &Snapshot, wanted: &Wanted, deadline: Instant) -> Result<Facts, FactsError> {
@@ -150,7 +158,7 @@ impl EventStore for MongoStore {
 
     async fn prove(&self, event_id: &EventId, base: Base, deadline: Instant) -> Result<bool, StoreError> {
         let fields = rawdoc! { "version": 1, "head": 1 };
-        let found = self.find_event(event_id, fields, Concern::Linearizable, deadline).await?;
+        let found = self.find_event(&self.deployment, event_id, fields, Concern::Linearizable, deadline).await?;
         let head = bson::Bson::from(head_value(base.head));
         Ok(found.is_some_and(|event| {
             event.get_i64("version").is_ok_and(|version| version == base.version.0) && event.get("head") == Some(&head)
@@ -158,10 +166,10 @@ impl EventStore for MongoStore {
     }
 
     async fn event(&self, event_id: &EventId, deadline: Instant) -> Result<Option<Event>, StoreError> {
-        let mut found = self.find_snapshot(event_id, false, Concern::Majority, deadline).await?;
+        let mut found = self.find_snapshot(&self.readers, event_id, false, Concern::Majority, deadline).await?;
         if found.is_none() {
             // A majority's snapshot may lag after a failover; "there is none" needs proof.
-            found = self.find_snapshot(event_id, false, Concern::Linearizable, deadline).await?;
+            found = self.find_snapshot(&self.readers, event_id, false, Concern::Linearizable, deadline).await?;
         }
         Ok(found.map(|snapshot| snapshot.event))
     }
@@ -175,8 +183,14 @@ impl EventStore for MongoStore {
         Ok(found)
     }
 
-    async fn waitlist_position(&self, reservation: &Reservation, deadline: Instant) -> Result<u32, StoreError> {
-        self.find_waitlist_position(reservation, deadline).await
+    async fn waitlist_positions(
+        &self,
+        event_id: &EventId,
+        joined: &[Version],
+        rows_max: usize,
+        deadline: Instant,
+    ) -> Result<Option<Vec<u32>>, StoreError> {
+        self.find_waitlist_positions(event_id, joined, rows_max, deadline).await
     }
 
     async fn events(
@@ -191,9 +205,10 @@ impl EventStore for MongoStore {
     async fn reservations(
         &self,
         query: &ReservationQuery,
+        rows_max: usize,
         deadline: Instant,
-    ) -> Result<Vec<Arc<Reservation>>, StoreError> {
-        self.list_reservations(query, deadline).await
+    ) -> Result<ReservationPage, StoreError> {
+        self.list_reservations(query, rows_max, deadline).await
     }
 
     async fn due(
@@ -212,6 +227,10 @@ impl EventStore for MongoStore {
 
     fn is_shared(&self) -> bool {
         true
+    }
+
+    fn unreadable(&self) -> Vec<EventId> {
+        self.damage.events()
     }
 
     async fn ready(&self, deadline: Instant) -> Result<(), StoreError> {
@@ -240,6 +259,7 @@ impl EventStore for MongoStore {
             log::warn!("there was no time to settle the journal; the next process to look will do it");
         }
         self.tasks.lock().await.shutdown().await;
+        self.readers.shutdown().await;
         self.deployment.shutdown().await;
     }
 }
@@ -261,3 +281,7 @@ mod mongod;
 #[cfg(test)]
 #[path = "store_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "readers_tests.rs"]
+mod readers_tests;

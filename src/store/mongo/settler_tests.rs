@@ -82,6 +82,8 @@ fn entry(event_id: &EventId, uuid: Uuid, status: Status) -> Entry {
         status: Status::Confirmed,
         expires_at: None,
         waitlist_position: None,
+        at: None,
+        promoted: Vec::new(),
     };
     let reservation = Arc::new(Reservation {
         id: ReservationId { event_id: event_id.clone(), uuid },

@@ -17,9 +17,9 @@ mod reservation;
 mod seats;
 mod terms;
 
-pub(super) use event::{Beside, EventDocument, JournalDocument, operations_value};
+pub(super) use event::{Beside, EventDocument, JournalDocument, check_event, operations_value};
 pub(super) use packed::pack;
-pub(super) use reservation::ReservationDocument;
+pub(super) use reservation::{PlaceDocument, ReservationDocument};
 pub(super) use seats::seats_value;
 pub(super) use terms::{SummaryDocument, details_value, quotas_value, sales_value};
 
