@@ -12,7 +12,9 @@ fn get(method: &str, path: &str) -> String {
 
 /// A reservation's head and body; `framing` says how the body is marked.
 fn post(framing: &str, body: &str) -> String {
-    format!("POST /reservations HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{framing}\r\n\r\n{body}")
+    format!(
+        "POST /reservations HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{framing}\r\n\r\n{body}"
+    )
 }
 
 const RESERVATION: &str = r#"{"partnerId":"acme","seats":1}"#;
