@@ -294,7 +294,8 @@ pub enum Rejection {
     /// No such reservation, or it is cancelled already.
     #[error("there is no such active reservation: {0}")]
     UnknownReservation(ReservationId),
-    /// The reservation was held, and its time is over: there is nothing to give back.
+    /// The reservation was held, and its time is over; or it waited for more seats than the event has any more. There is
+    /// nothing to give back.
     #[error("the reservation has expired: {0}")]
     ReservationExpired(ReservationId),
     /// An event cannot have fewer seats than are taken.

@@ -34,7 +34,7 @@ impl Batch<'_> {
         let made_until_now = self.changes.len();
         // Also one who only waited may have stood in the way of those behind.
         self.serve_with(&cancelled)?;
-        let served = self.changes[made_until_now..].iter().filter_map(Change::step).filter(promotes);
+        let served = self.changes[made_until_now..].iter().filter_map(Change::step).filter(|step| promotes(step));
         let promoted: Vec<_> = served.take(PROMOTED_MAX).map(|step| step.reservation.clone()).collect();
         if promoted.is_empty() {
             return Ok(accepted(cancelled));
@@ -78,6 +78,6 @@ impl Batch<'_> {
     }
 }
 
-fn promotes(step: &&Step) -> bool {
+fn promotes(step: &Step) -> bool {
     step.reservation.operations.last().is_some_and(|last| last.kind == OperationKind::Promote)
 }

@@ -71,8 +71,8 @@ pub(super) fn refusal(rejection: &Rejection) -> Document<'_> {
             NOT_FOUND.saying(format!("There is no reservation {id}, or it is cancelled already."))
         }
         Rejection::ReservationExpired(id) => NOT_FOUND.saying(format!(
-            "The reservation {id} has expired: it was held and not confirmed in time, and its seats went back then. There is \
-             nothing to cancel."
+            "The reservation {id} has expired: it was held and not confirmed in time, or it waited for more seats than the \
+             event has any more. It has no seats, so there is nothing to cancel."
         )),
         Rejection::SeatsTaken { requested, taken } => SEATS_TAKEN.saying(format!(
             "{} confirmed or held, so that there cannot be only {requested}. Nothing was changed. Set totalSeats to {taken} or \

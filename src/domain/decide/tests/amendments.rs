@@ -94,7 +94,7 @@ fn whoever_waits_for_more_seats_than_the_event_has_does_not_block_those_behind()
                 "0 free, 1 waiting",
             ),
             (3, confirm("two"), "already v8, confirmed, t1", "0 free, 1 waiting"),
-            (3, cancel_keyed("zoe", "k"), "refused: unknown", "0 free, 1 waiting"),
+            (3, cancel_keyed("zoe", "k"), "refused: expired", "0 free, 1 waiting"),
             (3, wait("zoe", 5).key("k"), "again v2, waitlisted, t1, place 1", "0 free, 1 waiting"),
             (
                 3,

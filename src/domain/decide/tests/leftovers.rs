@@ -95,7 +95,7 @@ fn a_command_that_names_a_hold_which_is_over_lapses_it_however_many_are_before_i
     let commands = world.commands(&[confirm("confirmed"), cancel("cancelled"), confirm("in time")], 200);
     let decision = world.decide_within(&commands, at(30), 2);
     let told: Vec<_> = decision.outcomes.iter().map(describe).collect();
-    assert_eq!(told[..2], ["refused: the hold had expired before it was confirmed", "refused: unknown"]);
+    assert_eq!(told[..2], ["refused: the hold had expired before it was confirmed", "refused: expired"]);
     assert!(told[2].starts_with("done "), "{told:?}");
     assert_eq!(decision.changes.len(), 5, "two that come first, two that were named, one that was confirmed");
     assert!(decision.event.is_due(at(30)), "the others are left");
