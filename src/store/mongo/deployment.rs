@@ -304,8 +304,10 @@ fn classify(error: &Error) -> CommandError {
             // Unauthorized, authentication failed, no such role.
             13 | 18 | 31 | 8000 => CommandError::Forbidden(why),
             // Bad value, failed to parse, type mismatch, not viable path, conflicting updates, invalid options, command not found, document
-            // validation failed, unsupported command, document too large (three ways).
-            2 | 9 | 14 | 28 | 40 | 59 | 72 | 115 | 121 | 10334 | 17419 | 17420 => CommandError::Refused(why),
+            // validation failed, unsupported command, document too large (three ways), a duplicate in a unique index.
+            2 | 9 | 14 | 28 | 40 | 59 | 72 | 115 | 121 | 10334 | 17419 | 17420 | DUPLICATE_KEY => {
+                CommandError::Refused(why)
+            }
             _ => CommandError::Unclear(why),
         },
         ErrorKind::Authentication { .. } => CommandError::Forbidden(why),
@@ -345,8 +347,9 @@ fn describe(error: &Error) -> String {
 pub(super) struct WriteError {
     /// Which statement, counted from 0.
     pub(super) index: usize,
-    /// The server's error code.
-    pub(super) code: i32,
+    /// Whether the document's `_id` stands in the collection already. A duplicate in another index, which somebody else must
+    /// have made, is not that: the document is not there.
+    pub(super) id_exists: bool,
     /// The server's words.
     pub(super) message: String,
 }
@@ -358,13 +361,31 @@ pub(super) struct WriteError {
 pub(super) fn write_errors(reply: &Document) -> Result<Vec<WriteError>, CommandError> {
     let read = |error: &bson::Bson| {
         let error = error.as_document()?;
+        let message = error.get_str("errmsg").unwrap_or("no reason given").to_owned();
         Some(WriteError {
             index: usize::try_from(error.get_i32("index").ok()?).ok()?,
-            code: error.get_i32("code").ok()?,
-            message: error.get_str("errmsg").unwrap_or("no reason given").to_owned(),
+            id_exists: error.get_i32("code").ok()? == DUPLICATE_KEY && is_of_id_index(error, &message),
+            message,
         })
     };
     let Ok(errors) = reply.get_array("writeErrors") else { return Ok(Vec::new()) };
     let errors: Option<Vec<_>> = errors.iter().map(read).collect();
     errors.ok_or_else(|| CommandError::Unclear("the server's write errors cannot be read".to_owned()))
 }
+
+/// Error code of a duplicate key in any unique index.
+const DUPLICATE_KEY: i32 = 11_000;
+
+/// Whether a duplicate is one of exactly `_id`. Servers tell the key of the index (`keyPattern`); where a proxy leaves it out, the
+/// message has the index's name. The server looks at the index of `_id` first, so another index is only named when the `_id`
+/// is new.
+fn is_of_id_index(error: &Document, message: &str) -> bool {
+    match error.get_document("keyPattern") {
+        Ok(key) => key.len() == 1 && key.contains_key("_id"),
+        Err(_) => message.contains(" index: _id_ "),
+    }
+}
+
+#[cfg(test)]
+#[path = "deployment_tests.rs"]
+mod tests;

@@ -5,7 +5,7 @@
 //! next commit, or the settler when none follows, takes the key out of the event document, and it is *gone*.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -49,6 +49,11 @@ pub(super) struct Journals {
 #[derive(Debug, Default)]
 struct State {
     queue: Vec<Unsettled>,
+    /// What the server refuses to settle, for a reason that only somebody else can take away. It stays in the event's journal,
+    /// where it can be read, and is tried again now and then.
+    refused: Vec<Unsettled>,
+    /// The keys of what was refused and has not been taken since.
+    refused_keys: HashMap<EventId, HashSet<Version>>,
     events: HashMap<EventId, EventKeys>,
 }
 
@@ -95,11 +100,41 @@ impl Journals {
         self.state().queue.extend(unsettled);
     }
 
-    /// Notes that a majority has every entry of these keys in `reservations`.
-    pub(super) fn settle(&self, keys: impl IntoIterator<Item = (EventId, Version)>, now: Instant) {
+    /// Puts aside what the server refuses, so that nothing else waits for it. Whether it is the first of its event.
+    pub(super) fn refuse(&self, unsettled: Unsettled) -> bool {
+        let mut state = self.state();
+        let keys = state.refused_keys.entry(unsettled.event_id.clone()).or_default();
+        let is_first = keys.is_empty();
+        keys.insert(unsettled.key);
+        state.refused.push(unsettled);
+        is_first
+    }
+
+    /// Queues once more what was refused.
+    pub(super) fn retry_refused(&self) {
+        let mut state = self.state();
+        let refused = std::mem::take(&mut state.refused);
+        if !refused.is_empty() {
+            state.queue.extend(refused);
+            drop(state);
+            self.queued.notify_one();
+        }
+    }
+
+    /// Notes that a majority has every entry of these keys in `reservations`. Returns the events of which nothing is refused
+    /// any more.
+    pub(super) fn settle(&self, keys: impl IntoIterator<Item = (EventId, Version)>, now: Instant) -> Vec<EventId> {
+        let mut taken_again = Vec::new();
         {
             let mut state = self.state();
             for (event_id, key) in keys {
+                if let Some(refused) = state.refused_keys.get_mut(&event_id) {
+                    refused.remove(&key);
+                    if refused.is_empty() {
+                        state.refused_keys.remove(&event_id);
+                        taken_again.push(event_id.clone());
+                    }
+                }
                 let keys = state.events.entry(event_id).or_default();
                 keys.pending.retain(|pending| *pending != key);
                 // A sweep may see a commit before its acknowledgement is here, and then both queue it. Twice among the settled
@@ -111,6 +146,7 @@ impl Journals {
             }
         }
         self.settled.notify_waiters();
+        taken_again
     }
 
     /// The keys that the next commit may take out of the event document. They stay listed until [`Journals::trimmed`]:
@@ -169,9 +205,18 @@ impl Journals {
         self.state().events.get(event_id).is_some_and(|keys| keys.knows(key))
     }
 
-    /// Whether nothing is left to settle or trim.
+    /// Whether nothing is left to settle or trim but what the server refuses.
     pub(super) fn is_done(&self) -> bool {
-        self.state().events.values().all(|keys| keys.pending.is_empty() && keys.settled.is_empty())
+        let state = self.state();
+        let is_refused =
+            |id: &EventId, key: &Version| state.refused_keys.get(id).is_some_and(|refused| refused.contains(key));
+        let mut events = state.events.iter();
+        events.all(|(id, keys)| keys.settled.is_empty() && keys.pending.iter().all(|key| is_refused(id, key)))
+    }
+
+    /// Of how many commits the server refuses something.
+    pub(super) fn refused_count(&self) -> usize {
+        self.state().refused_keys.values().map(HashSet::len).sum()
     }
 
     /// Whether nothing is settled that waits to be trimmed.

@@ -121,8 +121,11 @@ impl EventStore for MongoStore {
         let reply = self.deployment.write(rawdoc! { "insert": EVENTS, "documents": documents }, deadline).await?;
         match write_errors(&reply)?.pop() {
             None => Ok(Creation::Created),
-            Some(error) if error.code == settler::DUPLICATE_KEY => Ok(Creation::Existed),
-            Some(error) => Err(StoreError::Misconfigured(error.message)),
+            Some(error) if error.id_exists => Ok(Creation::Existed),
+            Some(error) => Err(StoreError::Misconfigured(format!(
+                "MongoDB refuses the event {}, for a rule or an index that TicketBoss did not make: {}",
+                event.id, error.message
+            ))),
         }
     }
 
@@ -230,6 +233,10 @@ impl EventStore for MongoStore {
         });
         if settled.await.is_err() {
             log::warn!("there was no time to settle the journal; the next process to look will do it");
+        }
+        let refused = self.journals.refused_count();
+        if refused > 0 {
+            log::warn!(commits = refused; "what MongoDB refuses to settle stays in the journals of its events");
         }
         self.tasks.lock().await.shutdown().await;
         self.deployment.shutdown().await;

@@ -47,9 +47,6 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// Events that a sweep asks for at once.
 const SWEEP_PAGE: i32 = 100;
 
-/// Error code of a duplicate key.
-pub(super) const DUPLICATE_KEY: i32 = 11_000;
-
 /// Does the settler's work until its task is ended.
 #[derive(Debug)]
 pub(super) struct Settler {
@@ -99,6 +96,7 @@ impl Settler {
                     Ok(now_seen) => seen = Some(now_seen),
                     Err(why) => log::debug!("a sweep failed and is tried again: {why}"),
                 }
+                self.journals.retry_refused();
             }
             self.trim(Instant::now() - QUIET).await;
             // Something settled a moment ago becomes quiet soon; otherwise only the next sweep is due.
@@ -141,16 +139,7 @@ impl Settler {
                 (size, bytes) = (0, 0);
                 let chunk = std::mem::take(&mut chunk);
                 match self.settle_chunk(&chunk).await {
-                    Ok(failed) => {
-                        let (left, done): (Vec<_>, Vec<_>) =
-                            chunk.into_iter().partition(|unsettled| holds_any(unsettled, &failed));
-                        let done = done.into_iter().map(|unsettled| (unsettled.event_id, unsettled.key));
-                        self.journals.settle(done, Instant::now());
-                        if let Some((id, why)) = failed.into_iter().next() {
-                            result = Err(StoreError::Unreadable(format!("reservation {id}: {why}")));
-                        }
-                        self.journals.put_back(left);
-                    }
+                    Ok(refused) => self.note_settled(chunk, &refused),
                     Err(error) => {
                         result = Err(error.into());
                         self.journals.put_back(chunk);
@@ -159,6 +148,32 @@ impl Settler {
             }
         }
         result
+    }
+
+    /// Takes note of what became of some commits, whose reservations the server has but for those `refused`: by reservation id,
+    /// the server's reason.
+    fn note_settled(&self, chunk: Vec<Unsettled>, refused: &HashMap<String, String>) {
+        let reason = |unsettled: &Unsettled| {
+            let mut ids = unsettled.entries.iter().map(|entry| entry.reservation.id.to_string());
+            ids.find_map(|id| refused.get(&id).map(|why| (id, why)))
+        };
+        let mut done = Vec::with_capacity(chunk.len());
+        for unsettled in chunk {
+            let Some((id, why)) = (if refused.is_empty() { None } else { reason(&unsettled) }) else {
+                done.push((unsettled.event_id, unsettled.key));
+                continue;
+            };
+            let event_id = unsettled.event_id.clone();
+            if self.journals.refuse(unsettled) {
+                log::error!(code = "settling-refused", event_id:%, reservation_id = id.as_str();
+                    "MongoDB refuses a reservation that was accepted. It stays in its event's journal, where it can be read, \
+                     and is tried again until it is taken; most likely an index or a validator that TicketBoss did not make \
+                     must be dropped: {why}");
+            }
+        }
+        for event_id in self.journals.settle(done, Instant::now()) {
+            log::info!(code = "settling-taken", event_id:%; "MongoDB takes all reservations of the event again");
+        }
     }
 
     /// One insert for new reservations and one update for changed ones. Returns those that the server refused.
@@ -214,7 +229,7 @@ impl Settler {
         let reply = self.deployment.write(command, Instant::now() + PATIENCE).await?;
         for error in write_errors(&reply)? {
             let entry = *entries.get(error.index).ok_or_else(|| CommandError::Unclear(error.message.clone()))?;
-            if error.code == DUPLICATE_KEY {
+            if error.id_exists {
                 bulk.duplicate.push(entry);
             } else {
                 bulk.refused.insert(entry.reservation.id.to_string(), error.message);
@@ -371,10 +386,6 @@ fn updates(entries: &[&Entry], upsert: bool) -> RawDocumentBuf {
         updates.push(update);
     }
     rawdoc! { "update": RESERVATIONS, "ordered": false, "updates": updates }
-}
-
-fn holds_any(unsettled: &Unsettled, failed: &HashMap<String, String>) -> bool {
-    !failed.is_empty() && unsettled.entries.iter().any(|entry| failed.contains_key(&entry.reservation.id.to_string()))
 }
 
 #[cfg(test)]

@@ -5,9 +5,15 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    domain::{Operation, OperationId, OperationKind, PartnerId, Reservation, ReservationId, SeatCount, Status},
+    domain::{
+        Command, Facts, Operation, OperationId, OperationKind, PartnerId, Request, Reservation, ReservationId, Reserve,
+        SeatCount, Status, decide,
+    },
     ids,
-    store::mongo::{documents::EventDocument, mongod},
+    store::{
+        EventStore, Snapshot,
+        mongo::{MongoStore, documents::EventDocument, mongod},
+    },
 };
 
 /// Reservations in one bulk write; enough for two of them to overlap.
@@ -71,6 +77,118 @@ async fn a_key_that_was_queued_twice_is_trimmed_once() {
     let trimmed = settler.trim_event(&event_id, &keys).await;
     assert!(matches!(trimmed, Ok(true)), "{keys:?}: {trimmed:?}");
     deployment.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_foreign_index_refuses_stays_readable_and_settles_when_the_index_goes() {
+    let uri = mongod::shared::one_node().await.uri(&mongod::shared::unique_db("refused"));
+    let store = MongoStore::open(&uri).await.expect("a good connection string");
+    let shows = [new_show(&store, "show").await, new_show(&store, "other").await];
+    let foreign = rawdoc! { "name": "one-each", "key": { "partnerId": 1 }, "unique": true };
+    let mut indexes = RawArrayBuf::new();
+    indexes.push(foreign);
+    store.deployment.run(rawdoc! { "createIndexes": RESERVATIONS, "indexes": indexes }, soon()).await.expect("made");
+
+    // Of one partner, so that the index takes only the first of all, in whichever event.
+    let (first, first_ids) = reserve(&store, &shows[0], 3).await;
+    let (_, second_ids) = reserve(&store, &shows[1], 2).await;
+    let ids = [first_ids, second_ids].concat();
+    eventually("one is refused in each event", || store.journals.refused_count() == 2).await;
+    for id in &ids {
+        let found = store.reservation(id, soon()).await.expect("read");
+        assert!(found.is_some(), "{id} was acknowledged and cannot be read");
+    }
+    // Refusals of one event hold up no other, and the one that is refused in part goes on too.
+    let free = reserve_as(&store, &first, "nobody-else", 1).await.1;
+    let is_settled = || {
+        store.journals.settled_keys(&shows[0].event.id).contains(&Version(4))
+            || store.journals.gone_keys(&shows[0].event.id).contains(&Version(4))
+    };
+    eventually("the other partner's reservation settles", is_settled).await;
+    assert!(store.reservation(&free[0], soon()).await.expect("read").is_some());
+    // Another process that starts now finds the same, and does not wait for them when it ends.
+    store.close(soon()).await;
+
+    let store = MongoStore::open(&uri).await.expect("a good connection string");
+    eventually("the next process meets the refusals too", || store.journals.refused_count() == 2).await;
+    for id in ids.iter().chain(&free) {
+        assert!(store.reservation(id, soon()).await.expect("read").is_some(), "{id} was lost at the restart");
+    }
+    let began = Instant::now();
+    store.close(soon()).await;
+    assert!(began.elapsed() < PATIENCE, "it waited for what cannot be settled");
+
+    let store = MongoStore::open(&uri).await.expect("a good connection string");
+    eventually("the refusals are known", || store.journals.refused_count() == 2).await;
+    store.deployment.run(rawdoc! { "dropIndexes": RESERVATIONS, "index": "one-each" }, soon()).await.expect("dropped");
+    eventually("everything settles", || store.journals.refused_count() == 0 && store.journals.is_done()).await;
+    for show in &shows {
+        let event_id = &show.event.id;
+        let found = store.find_event(event_id, rawdoc! { "journal": 1 }, Concern::Majority, soon()).await;
+        let found = found.expect("read").expect("it is there");
+        assert!(found.get_document("journal").expect("a journal").is_empty(), "{found}");
+    }
+    let all: Vec<_> = ids.iter().chain(&free).map(ToString::to_string).collect();
+    let count = rawdoc! { "find": RESERVATIONS, "filter": {} };
+    let settled = store.deployment.read(count, Concern::Majority, soon()).await.expect("read");
+    assert_eq!(settled.len(), all.len(), "all stand in the collection");
+    store.close(soon()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_a_foreign_index_refuses_is_not_said_to_exist() {
+    let uri = mongod::shared::one_node().await.uri(&mongod::shared::unique_db("refused-event"));
+    let store = MongoStore::open(&uri).await.expect("a good connection string");
+    new_show(&store, "show").await;
+    let mut indexes = RawArrayBuf::new();
+    indexes.push(rawdoc! { "name": "one-name", "key": { "name": 1 }, "unique": true });
+    store.deployment.run(rawdoc! { "createIndexes": EVENTS, "indexes": indexes }, soon()).await.expect("made");
+    let name = crate::domain::EventName::parse("A show").expect("a name");
+    let other = crate::domain::Event::open(EventId::parse("other").expect("an id"), name, 5, ids::id_salt());
+    let created = store.create(&other, ids::head(), soon()).await;
+    assert!(
+        matches!(&created, Err(StoreError::Misconfigured(why)) if why.contains("one-name") && why.contains("other")),
+        "{created:?}"
+    );
+    assert_eq!(store.event(&other.id, soon()).await.expect("read"), None);
+    store.close(soon()).await;
+}
+
+fn soon() -> Instant {
+    Instant::now() + PATIENCE
+}
+
+async fn eventually(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+        sleep(mongod::process::POLL).await;
+    }
+}
+
+async fn new_show(store: &MongoStore, id: &str) -> Snapshot {
+    let id = EventId::parse(id).expect("a good id");
+    let name = crate::domain::EventName::parse("A show").expect("a name");
+    let event = crate::domain::Event::open(id, name, 100, ids::id_salt());
+    store.create(&event, ids::head(), soon()).await.expect("created");
+    store.load(&event.id, soon()).await.expect("loaded").expect("it is there")
+}
+
+async fn reserve(store: &MongoStore, on: &Snapshot, count: usize) -> (Snapshot, Vec<ReservationId>) {
+    reserve_as(store, on, "acme", count).await
+}
+
+/// Commits some reservations of one partner at once.
+async fn reserve_as(store: &MongoStore, on: &Snapshot, partner: &str, count: usize) -> (Snapshot, Vec<ReservationId>) {
+    let command = || {
+        let partner = PartnerId::parse(partner).expect("a partner");
+        let reserve = Reserve::any(ids::reservation(), partner, SeatCount::parse(1, 1).expect("a count"));
+        Command { operation: ids::operation(), expected: None, request: Request::Reserve(reserve) }
+    };
+    let commands: Vec<_> = (0..count).map(|_| command()).collect();
+    let decision = decide(&on.event, &Facts::default(), &commands, Timestamp::UNIX_EPOCH).expect("decided");
+    let after = store.commit(on, &decision, ids::head(), soon()).await.expect("committed");
+    (after, decision.reservations().map(|reservation| reservation.id.clone()).collect())
 }
 
 fn entry(event_id: &EventId, uuid: Uuid, status: Status) -> Entry {
