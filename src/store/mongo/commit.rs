@@ -58,7 +58,7 @@ pub(super) async fn commit(
             Ok(applied(store, decision, head, journal, entries))
         }
         Err(CommandError::Unclear(why)) => Err(CommitError::Unclear(why)),
-        Err(CommandError::Refused(why)) => Err(CommitError::Refused(why)),
+        Err(CommandError::Refused(why) | CommandError::MissingIndex(why)) => Err(CommitError::Refused(why)),
         Err(error @ (CommandError::NotDone(_) | CommandError::Forbidden(_))) => Err(StoreError::from(error).into()),
     }
 }

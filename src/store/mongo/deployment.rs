@@ -18,6 +18,7 @@ use tokio::{
     time::{Instant, error::Elapsed, sleep, timeout_at},
 };
 
+use super::repair::Schema;
 use crate::store::StoreError;
 
 /// The database when the URI names none.
@@ -80,6 +81,9 @@ pub(super) enum CommandError {
     /// It may have been carried out, or may yet be.
     #[error("{0}")]
     Unclear(String),
+    /// A query names an index that is not there.
+    #[error("{0}")]
+    MissingIndex(String),
 }
 
 impl CommandError {
@@ -91,7 +95,9 @@ impl CommandError {
 impl From<CommandError> for StoreError {
     fn from(error: CommandError) -> Self {
         match error {
-            CommandError::NotDone(why) | CommandError::Unclear(why) => Self::Unavailable(why),
+            CommandError::NotDone(why) | CommandError::Unclear(why) | CommandError::MissingIndex(why) => {
+                Self::Unavailable(why)
+            }
             CommandError::Forbidden(why) => Self::Misconfigured(why),
             CommandError::Refused(why) => Self::Unreadable(why),
         }
@@ -109,6 +115,8 @@ pub(super) struct Deployment {
     acknowledged: Mutex<Option<Timestamp>>,
     /// Wakes who wants to know that something failed in passing: another primary may have taken over.
     pub(super) disturbed: Notify,
+    /// What is known of the collections and their indexes.
+    pub(super) schema: Schema,
 }
 
 impl Deployment {
@@ -136,7 +144,14 @@ impl Deployment {
         }
         let client = Client::with_options(options).map_err(misconfigured)?;
         let database = client.default_database().unwrap_or_else(|| client.database(DATABASE));
-        Ok(Self { client, database, kind: OnceCell::new(), acknowledged: Mutex::new(None), disturbed: Notify::new() })
+        Ok(Self {
+            client,
+            database,
+            kind: OnceCell::new(),
+            acknowledged: Mutex::new(None),
+            disturbed: Notify::new(),
+            schema: Schema::new(),
+        })
     }
 
     /// What kind of deployment it is; asked once.
@@ -192,7 +207,7 @@ impl Deployment {
     }
 
     /// Sends a query and returns all its documents, however many batches they take. A query that fails in passing is sent again until the
-    /// deadline, so that readers live through a failover.
+    /// deadline, so that readers live through a failover; one that misses its index waits until that is made.
     pub(super) async fn read(
         &self,
         command: RawDocumentBuf,
@@ -202,6 +217,7 @@ impl Deployment {
         loop {
             match self.try_read(command.clone(), concern, deadline).await {
                 Ok(found) => return Ok(found),
+                Err(CommandError::MissingIndex(why)) => self.schema.mend(&why, deadline).await?,
                 Err(error) if error.is_passing() && Instant::now() + READ_PAUSE < deadline => sleep(READ_PAUSE).await,
                 Err(error) => return Err(error),
             }
@@ -299,13 +315,16 @@ fn classify(error: &Error) -> CommandError {
     let why = describe(error);
     match error.kind.as_ref() {
         ErrorKind::Command(command) => match command.code {
+            // Bad value, no query execution plans: the only bad value in our queries can be the index that they name.
+            2 | 291 if command.message.contains("hint") => CommandError::MissingIndex(why),
             // Not the primary (any more): refused before anything was done.
             10058 | 10107 | 13435 | 13436 => CommandError::NotDone(why),
             // Unauthorized, authentication failed, no such role.
             13 | 18 | 31 | 8000 => CommandError::Forbidden(why),
             // Bad value, failed to parse, type mismatch, not viable path, conflicting updates, invalid options, command not found, document
-            // validation failed, unsupported command, document too large (three ways), a duplicate in a unique index.
-            2 | 9 | 14 | 28 | 40 | 59 | 72 | 115 | 121 | 10334 | 17419 | 17420 | DUPLICATE_KEY => {
+            // validation failed, unsupported command, document too large (three ways), a duplicate in a unique index, an index that
+            // stands there under another name or with other keys.
+            2 | 9 | 14 | 28 | 40 | 59 | 72 | 85 | 86 | 115 | 121 | 10334 | 17419 | 17420 | DUPLICATE_KEY => {
                 CommandError::Refused(why)
             }
             _ => CommandError::Unclear(why),

@@ -43,6 +43,7 @@ mod overlay;
 mod proof;
 mod queries;
 mod reads;
+mod repair;
 mod schema;
 mod seat_maps;
 mod settler;
@@ -82,6 +83,8 @@ impl MongoStore {
         tasks.spawn(async move { settler.tidy_forever().await });
         let clock = store.clock.clone();
         tasks.spawn(async move { clock.keep_measuring().await });
+        let deployment = store.deployment.clone();
+        tasks.spawn(async move { repair::keep_mending(&deployment).await });
         drop(tasks);
         Ok(store)
     }
@@ -112,8 +115,12 @@ impl MongoStore {
 #[async_trait]
 impl EventStore for MongoStore {
     async fn create(&self, event: &Event, head: Head, deadline: Instant) -> Result<Creation, StoreError> {
-        self.check_set_up(deadline).await?;
-        schema::prepare(&self.deployment, deadline).await?;
+        // Once in the life of a process, and again when something was found missing: it takes several times as long as the rest.
+        if !self.deployment.schema.is_sound() {
+            self.check_set_up(deadline).await?;
+            schema::prepare(&self.deployment, deadline).await?;
+            self.deployment.schema.prepared();
+        }
         let document = bson::serialize_to_raw_document_buf(&EventDocument::new(event, head))
             .map_err(|why| StoreError::Unreadable(why.to_string()))?;
         let mut documents = RawArrayBuf::new();
