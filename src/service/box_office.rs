@@ -24,6 +24,9 @@ use crate::{
 /// The pause before making an event is tried again.
 const CREATE_PAUSE: Duration = Duration::from_millis(50);
 
+/// How long a look at readiness may take: an orchestrator's own limit is often one second, and the answer must travel too.
+const READY_PATIENCE: Duration = Duration::from_millis(800);
+
 /// Sells the seats of events. Cheap to clone; all clones are one box office.
 #[derive(Clone)]
 pub struct BoxOffice {
@@ -172,9 +175,16 @@ impl BoxOffice {
         Ok(self.store.reservations(query, self.deadline()).await?)
     }
 
-    /// Whether writes can be taken.
-    pub async fn ready(&self) -> Result<(), ServiceError> {
-        Ok(self.store.ready(self.deadline()).await?)
+    /// Whether writes can be taken, and the event `id` is there to take them. It answers within a second, however long requests
+    /// may take and whatever the store does meanwhile.
+    pub async fn ready(&self, id: &EventId) -> Result<(), ServiceError> {
+        let looked = async {
+            self.store.ready(Instant::now() + READY_PATIENCE).await?;
+            // A store that was emptied or replaced under a running process takes writes, but has nothing to sell.
+            self.event(id).await.map(drop)
+        };
+        let too_late = || ServiceError::Unavailable(format!("it did not answer a probe within {READY_PATIENCE:?}"));
+        timeout(READY_PATIENCE, looked).await.unwrap_or_else(|_| Err(too_late()))
     }
 
     /// Answers what was accepted, finishes the store's work, and lets it go, all within `patience`. New commands are

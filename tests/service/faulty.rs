@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    future::pending,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -50,6 +51,7 @@ pub(crate) struct FaultyStore {
     begun: mpsc::UnboundedSender<usize>,
     hide_next_creation: AtomicBool,
     hide_events: AtomicBool,
+    hang: AtomicBool,
     /// How often it was asked which events are due.
     looks: watch::Sender<u64>,
 }
@@ -68,6 +70,7 @@ impl FaultyStore {
                 begun,
                 hide_next_creation: AtomicBool::new(false),
                 hide_events: AtomicBool::new(false),
+                hang: AtomicBool::new(false),
                 looks: watch::Sender::new(0),
             },
             heard,
@@ -96,6 +99,11 @@ impl FaultyStore {
     /// Tells of no event that is there, from now on.
     pub(crate) fn hide_events(&self) {
         self.hide_events.store(true, Relaxed);
+    }
+
+    /// Answers no read and no probe, from now on.
+    pub(crate) fn hang(&self) {
+        self.hang.store(true, Relaxed);
     }
 
     /// Makes the next new event, and tells nobody.
@@ -180,6 +188,9 @@ impl EventStore for FaultyStore {
     }
 
     async fn event(&self, event_id: &EventId, deadline: Instant) -> Result<Option<Event>, StoreError> {
+        if self.hang.load(Relaxed) {
+            pending::<()>().await;
+        }
         // Before the first failure the event is looked for in vain.
         let found = self.inner.event(event_id, deadline).await?;
         if found.is_some() && self.hide_events.load(Relaxed) {

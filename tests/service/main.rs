@@ -3,5 +3,6 @@
 mod fates;
 mod faulty;
 mod house;
+mod readiness;
 mod rivals;
 mod sales;
