@@ -15,7 +15,7 @@ mod journal;
 pub mod mongo;
 mod query;
 
-pub use journal::Journal;
+pub use journal::{Journal, Trimmed};
 pub use query::{Place, ReservationQuery, Scope};
 
 /// An event as it was loaded or committed: the base that the next commit is conditioned on.

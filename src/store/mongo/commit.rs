@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     domain::{Decision, EventId, Head, Reservation, Version},
-    store::{CommitError, Journal, Snapshot, StoreError},
+    store::{CommitError, Journal, Snapshot, StoreError, Trimmed},
 };
 
 /// Entries that an event document may carry. Settling keeps up with commits, so two or three batches are usual; this many
@@ -43,8 +43,8 @@ pub(super) async fn commit(
 ) -> Result<Snapshot, CommitError> {
     let event_id = &snapshot.event.id;
     let entries = entries_of(decision).map_err(|why| CommitError::Refused(why.to_string()))?;
-    let (journal, settled, gone) = wait_for_room(store, event_id, snapshot, &entries, deadline).await?;
-    let command = command(snapshot, decision, head, &entries, &settled);
+    let (journal, settled) = wait_for_room(store, event_id, snapshot, &entries, deadline).await?;
+    let command = command(snapshot, decision, head, &entries, &settled, store.prover.process());
     let command = command.map_err(|why| CommitError::Refused(why.to_string()))?;
 
     match store.deployment.write(command, deadline).await {
@@ -54,7 +54,7 @@ pub(super) async fn commit(
             Err(CommitError::Unclear("the reply to a commit does not tell whether it matched".to_owned()))
         }
         Ok(_) => {
-            store.journals.committed(event_id, &settled, &gone, Instant::now());
+            store.journals.committed(event_id, &settled, Instant::now());
             Ok(applied(store, decision, head, journal, entries))
         }
         Err(CommandError::Unclear(why)) => Err(CommitError::Unclear(why)),
@@ -72,9 +72,9 @@ fn applied(
     entries: Arc<[Entry]>,
 ) -> Snapshot {
     if !entries.is_empty() {
-        let key = decision.event.version;
-        journal.insert(key, entries.iter().map(|entry| entry.reservation.clone()).collect());
-        store.journals.enqueue(Unsettled { event_id: decision.event.id.clone(), key, entries });
+        let (key, trimmed) = (decision.event.version, Trimmed::default());
+        journal.insert(key, entries.iter().map(|entry| entry.reservation.clone()).collect(), trimmed.clone());
+        store.journals.enqueue(Unsettled { event_id: decision.event.id.clone(), key, entries, trimmed });
     }
     Snapshot { event: decision.event.clone(), head, journal }
 }
@@ -86,15 +86,14 @@ fn entries_of(decision: &Decision) -> bson::error::Result<Arc<[Entry]>> {
     decision.reservations().map(entry).collect()
 }
 
-/// The journal as this commit will leave it, without its own entries, and the keys that it takes out: those to be unset,
-/// and those that are gone already. Waits for the settler while the journal is full.
+/// The journal as this commit will leave it, without its own entries, and the keys that it takes out. Waits for the settler while the journal is full.
 async fn wait_for_room(
     store: &MongoStore,
     event_id: &EventId,
     snapshot: &Snapshot,
     entries: &[Entry],
     deadline: Instant,
-) -> Result<(Journal, Vec<Version>, Vec<Version>), CommitError> {
+) -> Result<(Journal, Vec<Version>), CommitError> {
     let bytes: usize = entries.iter().map(|entry| entry.raw.as_bytes().len()).sum();
     if entries.len() > JOURNAL_ENTRIES_MAX || bytes > JOURNAL_BYTES_MAX {
         return Err(CommitError::Refused(format!("{} entries of {bytes} bytes do not fit the journal", entries.len())));
@@ -108,11 +107,10 @@ async fn wait_for_room(
         let mut settled = store.journals.settled_keys(event_id);
         // A later key can only be of a state that a restored backup undid.
         settled.retain(|key| *key <= snapshot.event.version);
-        let gone = store.journals.gone_keys(event_id);
-        let journal = snapshot.journal.clone().without(&settled).without(&gone);
+        let journal = snapshot.journal.clone().without(&settled);
         let count = journal.entry_count().saturating_add(entries.len());
         if count <= JOURNAL_ENTRIES_MAX && count.saturating_mul(weight) <= JOURNAL_BYTES_MAX {
-            return Ok((journal, settled, gone));
+            return Ok((journal, settled));
         }
         if timeout_at(patience, progress).await.is_err() {
             let why = format!("the journal of event {event_id} is full: settling is behind");
@@ -127,13 +125,14 @@ fn command(
     head: Head,
     entries: &[Entry],
     settled: &[Version],
+    process: &str,
 ) -> bson::error::Result<RawDocumentBuf> {
     let update::Update { mut set, mut unset } = update::between(&snapshot.event, &decision.event)?;
     set.append(cstr!("head"), head_value(head));
     // A decision without changes moves the head on and takes over when the event is due; the journal of this version stays
     // as it is.
     if !entries.is_empty() {
-        set.append(journal_path(decision.event.version), pack(entries.iter().map(|entry| &*entry.raw)));
+        set.append(journal_path(decision.event.version), pack(entries.iter().map(|entry| &*entry.raw), process));
     }
     for key in settled {
         unset.append(journal_path(*key), "");

@@ -80,7 +80,9 @@ impl MongoStore {
         let settler = store.settler.clone();
         tasks.spawn(async move { settler.settle_forever().await });
         let settler = store.settler.clone();
-        tasks.spawn(async move { settler.tidy_forever().await });
+        tasks.spawn(async move { settler.trim_forever().await });
+        let settler = store.settler.clone();
+        tasks.spawn(async move { settler.sweep_forever().await });
         let clock = store.clock.clone();
         tasks.spawn(async move { clock.keep_measuring().await });
         let deployment = store.deployment.clone();
@@ -93,13 +95,15 @@ impl MongoStore {
     async fn idle(uri: &str) -> Result<Self, StoreError> {
         let deployment = Arc::new(Deployment::connect(uri).await?);
         let journals = Arc::new(Journals::default());
+        let prover = Arc::new(Prover::new(ids::process()));
         let settler = Settler {
             deployment: deployment.clone(),
+            prover: prover.clone(),
             journals: journals.clone(),
             unreadable: std::sync::Mutex::default(),
         };
         Ok(Self {
-            prover: Arc::new(Prover::new(ids::process())),
+            prover,
             clock: Arc::new(PrimaryClock::new(deployment.clone())),
             maps: SeatMaps::default(),
             settler: Arc::new(settler),
@@ -137,8 +141,6 @@ impl EventStore for MongoStore {
     }
 
     async fn load(&self, event_id: &EventId, deadline: Instant) -> Result<Option<Snapshot>, StoreError> {
-        // Before the read: a key that leaves the event after it may still be in what is read.
-        self.journals.loading(event_id);
         self.find_snapshot(event_id, true, Concern::Local, deadline).await
     }
 

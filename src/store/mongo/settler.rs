@@ -9,18 +9,20 @@ use std::{
     time::Duration,
 };
 
-use bson::{Document, RawArrayBuf, RawDocumentBuf, raw::cstr, rawdoc};
+use bson::{Document, RawArrayBuf, RawDocumentBuf, doc, raw::cstr, rawdoc};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::time::{Instant, sleep};
 
 use super::{
     deployment::{CommandError, Concern, Deployment, write_errors},
     documents::{FORMAT, JournalDocument, ReservationDocument},
     journal::{Entry, Journals, Unsettled},
-    schema::{EVENTS, JOURNALED, RESERVATIONS},
+    proof::Prover,
+    schema::{EVENTS, JOURNALED, PULSES, RESERVATIONS},
 };
 use crate::{
     domain::{EventId, Version},
-    store::StoreError,
+    store::{StoreError, Trimmed},
 };
 
 /// Documents in one bulk write: large enough to spare round trips, small enough to be acknowledged in good time.
@@ -37,20 +39,33 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long an event must be quiet before its settled keys are trimmed without a commit: under load the next commit
-/// takes them along for nothing. Shorter than the time between two sweeps, or else other processes would take the keys for
-/// left behind.
+/// takes them along for nothing.
 const QUIET: Duration = Duration::from_millis(500);
 
 /// How often entries left behind by others are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// Events that a sweep asks for at once.
-const SWEEP_PAGE: i32 = 100;
+const SWEEP_PAGE: i32 = 1_000;
+
+/// Events whose journals a sweep reads side by side.
+const SWEEPS_MAX: usize = 8;
+
+/// Events that one bulk write trims: large enough to spare round trips, small enough to be acknowledged in good time.
+const TRIM_EVENTS: usize = 250;
+
+/// Trims that are under way at once, in connections that commits need too.
+const TRIMS_MAX: usize = 4;
+
+/// How long a process is taken for alive after its pulse. While it has something in hand it shows one every
+/// [`SWEEP_EVERY`]; what it is only slow to settle or trim is left to it. Of one that is gone the work waits as long.
+const LIVES_FOR: Duration = Duration::from_secs(4);
 
 /// Does the settler's work until its task is ended.
 #[derive(Debug)]
 pub(super) struct Settler {
     pub(super) deployment: Arc<Deployment>,
+    pub(super) prover: Arc<Prover>,
     pub(super) journals: Arc<Journals>,
     /// Events whose journal could not be read, so that each is complained of once.
     pub(super) unreadable: Mutex<HashSet<EventId>>,
@@ -83,36 +98,56 @@ impl Settler {
         }
     }
 
-    /// Trims quiet events and sweeps, as long as the task lives. The first sweep settles everything it finds: whoever
-    /// wrote it before this process started may be gone.
-    pub(super) async fn tidy_forever(&self) {
-        let mut seen: Option<HashSet<(EventId, Version)>> = None;
-        let mut next_sweep = Instant::now();
+    /// Trims quiet events, as long as the task lives.
+    pub(super) async fn trim_forever(&self) {
         loop {
-            if Instant::now() >= next_sweep {
-                let swept = self.sweep(seen.as_ref()).await;
-                next_sweep = Instant::now() + if swept.is_ok() { SWEEP_EVERY } else { RETRY_PAUSE };
-                match swept {
-                    Ok(now_seen) => seen = Some(now_seen),
-                    Err(why) => log::debug!("a sweep failed and is tried again: {why}"),
-                }
-                self.journals.retry_refused();
-            }
             self.trim(Instant::now() - QUIET).await;
-            // Something settled a moment ago becomes quiet soon; otherwise only the next sweep is due.
-            let wait = if self.journals.has_settled() { QUIET / 2 } else { SWEEP_EVERY };
-            sleep(wait).await;
+            // Something settled a moment ago becomes quiet soon.
+            sleep(if self.journals.has_settled() { QUIET / 2 } else { QUIET }).await;
         }
     }
 
-    /// Takes settled keys out of the events that nothing has touched since `before`.
-    pub(super) async fn trim(&self, before: Instant) {
-        for (event_id, keys) in self.journals.to_trim(before) {
-            match self.trim_event(&event_id, &keys).await {
-                Ok(true) => self.journals.trimmed(&event_id, &keys),
-                Ok(false) => {}
-                Err(why) => log::debug!(event_id:%; "trimming failed and is tried again: {why}"),
+    /// Sweeps, as long as the task lives. The first sweep settles everything that no living process has in hand: whoever
+    /// wrote it before this process started may be gone.
+    pub(super) async fn sweep_forever(&self) {
+        let mut seen: Option<HashSet<(EventId, Version)>> = None;
+        loop {
+            if self.journals.event_count() > 0
+                && let Err(why) = self.prover.pulse(&self.deployment, Instant::now() + PATIENCE).await
+            {
+                log::debug!("this process could not show that it lives: {why}");
             }
+            let swept = self.sweep(seen.as_ref()).await;
+            let pause = if swept.is_ok() { SWEEP_EVERY } else { RETRY_PAUSE };
+            match swept {
+                Ok(now_seen) => seen = Some(now_seen),
+                Err(why) => log::debug!("a sweep failed and is tried again: {why}"),
+            }
+            self.journals.retry_refused();
+            sleep(pause).await;
+        }
+    }
+
+    /// Takes settled keys out of the events that nothing has touched since `before`: many at once, for each waits for a
+    /// majority.
+    pub(super) async fn trim(&self, before: Instant) {
+        let mut quiet = self.journals.to_trim(before);
+        let mut trims = Vec::new();
+        while !quiet.is_empty() {
+            let rest = quiet.split_off(TRIM_EVENTS.min(quiet.len()));
+            trims.push(self.trim_together(std::mem::replace(&mut quiet, rest)));
+        }
+        stream::iter(trims).buffer_unordered(TRIMS_MAX).collect::<()>().await;
+    }
+
+    async fn trim_together(&self, events: Vec<(EventId, Vec<Version>)>) {
+        match self.trim_events(&events).await {
+            Ok(trimmed) => {
+                for (event_id, keys) in trimmed {
+                    self.journals.trimmed(event_id, keys);
+                }
+            }
+            Err(why) => log::debug!(events = events.len(); "trimming failed and is tried again: {why}"),
         }
     }
 
@@ -238,41 +273,76 @@ impl Settler {
         Ok(bulk)
     }
 
-    /// Takes `keys` out of an event document, at the state it has now. `Ok(false)` when it moved on meanwhile.
-    async fn trim_event(&self, event_id: &EventId, keys: &[Version]) -> Result<bool, CommandError> {
+    /// Takes settled keys out of some event documents, each at the state that it has now. Returns those that are out.
+    async fn trim_events<'a>(
+        &self,
+        events: &'a [(EventId, Vec<Version>)],
+    ) -> Result<Vec<(&'a EventId, &'a [Version])>, CommandError> {
         let deadline = Instant::now() + PATIENCE;
-        let find = rawdoc! {
-            "find": EVENTS,
-            "filter": { "_id": event_id.as_str() },
-            "projection": { "version": 1, "head": 1 },
-            "singleBatch": true,
-        };
-        let found = self.deployment.read(find, Concern::Local, deadline).await?;
-        let Some((version, head)) = found.first().and_then(|event| Some((event.get("version")?, event.get("head")?)))
-        else {
-            return Ok(false);
-        };
-        let mut filter = Document::new();
-        filter.insert("_id", event_id.as_str());
-        filter.insert("version", version);
-        filter.insert("head", head);
-        let filter = RawDocumentBuf::try_from(&filter).map_err(|why| CommandError::Refused(why.to_string()))?;
-        let mut unset = RawDocumentBuf::new();
-        for key in keys {
-            unset.append(super::journal_path(*key), "");
-        }
+        let stand = self.find_events(events, rawdoc! { "version": 1, "head": 1 }, deadline).await?;
         let mut updates = RawArrayBuf::new();
-        updates.push(rawdoc! { "q": filter, "u": { "$unset": unset } });
-        let update = rawdoc! { "update": EVENTS, "updates": updates };
-        let reply = self.deployment.write(update, deadline).await?;
-        if let Some(error) = write_errors(&reply)?.pop() {
-            return Err(CommandError::Refused(error.message));
+        let mut is_empty = true;
+        for (event_id, keys) in events {
+            let state = stand.get(event_id.as_str());
+            let Some((version, head)) = state.and_then(|event| Some((event.get("version")?, event.get("head")?)))
+            else {
+                continue;
+            };
+            let filter = doc! { "_id": event_id.as_str(), "version": version, "head": head };
+            let filter = RawDocumentBuf::try_from(&filter).map_err(|why| CommandError::Refused(why.to_string()))?;
+            let mut unset = RawDocumentBuf::new();
+            for key in keys {
+                unset.append(super::journal_path(*key), "");
+            }
+            updates.push(rawdoc! { "q": filter, "u": { "$unset": unset } });
+            is_empty = false;
         }
-        Ok(reply.get_i32("n").is_ok_and(|matched| matched == 1))
+        if is_empty {
+            return Ok(Vec::new());
+        }
+        let update = rawdoc! { "update": EVENTS, "ordered": false, "updates": updates };
+        let reply = self.deployment.write(update, deadline).await?;
+        let pairs = events.iter().map(|(event_id, keys)| (event_id, keys.as_slice()));
+        if reply.get_i32("n").is_ok_and(|matched| usize::try_from(matched) == Ok(events.len())) {
+            return Ok(pairs.collect());
+        }
+        // Some have moved on meanwhile, or were refused; the reply does not tell which.
+        let keys = rawdoc! { "keys": { "$map": { "input": { "$objectToArray": "$journal" }, "in": "$$this.k" } } };
+        let stand = self.find_events(events, keys, deadline).await?;
+        let is_out = |event_id: &EventId, keys: &[Version]| {
+            let stands = stand.get(event_id.as_str()).and_then(|event| event.get_array("keys").ok());
+            let stands: HashSet<&str> = stands.into_iter().flatten().filter_map(bson::Bson::as_str).collect();
+            !keys.iter().any(|key| stands.contains(key.to_string().as_str()))
+        };
+        Ok(pairs.filter(|(event_id, keys)| is_out(event_id, keys)).collect())
     }
 
-    /// Queues entries that others left behind: those that stood there at the last sweep already, or all of them at the
-    /// first one (`seen_before` is `None`). Returns the keys that stand there now.
+    /// The primary's view of some events, by their ids.
+    async fn find_events(
+        &self,
+        events: &[(EventId, Vec<Version>)],
+        fields: RawDocumentBuf,
+        deadline: Instant,
+    ) -> Result<HashMap<String, Document>, CommandError> {
+        let mut ids = RawArrayBuf::new();
+        for (event_id, _) in events {
+            ids.push(event_id.as_str());
+        }
+        let find = rawdoc! {
+            "find": EVENTS,
+            "filter": { "_id": { "$in": ids } },
+            "projection": fields,
+            // One more than there can be, so that the server need not be asked whether there are more.
+            "batchSize": i64::try_from(events.len() + 1).unwrap_or(i64::MAX),
+        };
+        let found = self.deployment.read(find, Concern::Local, deadline).await?;
+        let by_id = |event: Document| Some((event.get_str("_id").ok()?.to_owned(), event));
+        Ok(found.into_iter().filter_map(by_id).collect())
+    }
+
+    /// Queues entries that were left behind: those that stood there at the last sweep already, or all of them at the
+    /// first one (`seen_before` is `None`), unless the process that made the commit shows that it lives. Returns the keys that
+    /// stand there now.
     async fn sweep(
         &self,
         seen_before: Option<&HashSet<(EventId, Version)>>,
@@ -280,25 +350,54 @@ impl Settler {
         let deadline = Instant::now() + PATIENCE;
         let mut seen = HashSet::new();
         let mut after = String::new();
+        let mut living: Option<HashSet<String>> = None;
         loop {
             let page = self.journaled_after(&after, deadline).await?;
             let Some(last) = page.last().and_then(|event| event.get_str("_id").ok()) else { return Ok(seen) };
             after = last.to_owned();
+            let living = match &mut living {
+                Some(living) => &*living,
+                unknown => &*unknown.insert(self.living(deadline).await?),
+            };
+            let mut left = Vec::new();
             for event in page {
                 let Some(event_id) = event.get_str("_id").ok().and_then(|id| EventId::parse(id).ok()) else { continue };
-                let keys = event.get_array("keys").into_iter().flatten().filter_map(|key| key.as_str()?.parse().ok());
-                let keys: Vec<Version> = keys.map(Version).collect();
-                let is_left = |key: &Version| {
-                    let stood = seen_before.is_none_or(|seen| seen.contains(&(event_id.clone(), *key)));
-                    stood && !self.journals.knows(&event_id, *key)
-                };
-                if keys.iter().any(is_left) {
-                    let queued = self.queue_event(&event_id, is_left, deadline).await;
-                    self.complain_once(&event_id, queued)?;
+                let mut left_here = Vec::new();
+                for (key, by) in event.get_array("keys").into_iter().flatten().filter_map(journal_key) {
+                    let stood = seen_before.is_none_or(|seen| seen.contains(&(event_id.clone(), key)));
+                    let in_other_hands = by.is_some_and(|by| living.contains(by));
+                    if stood && !in_other_hands && !self.journals.knows(&event_id, key) {
+                        left_here.push(key);
+                    }
+                    seen.insert((event_id.clone(), key));
                 }
-                seen.extend(keys.into_iter().map(|key| (event_id.clone(), key)));
+                if !left_here.is_empty() {
+                    left.push((event_id, left_here));
+                }
             }
+            let queued: Vec<_> =
+                left.into_iter().map(|(event_id, keys)| self.take_over(event_id, keys, deadline)).collect();
+            stream::iter(queued).buffer_unordered(SWEEPS_MAX).try_collect::<()>().await?;
         }
+    }
+
+    /// Queues these entries of an event, which others left behind.
+    async fn take_over(&self, event_id: EventId, keys: Vec<Version>, deadline: Instant) -> Result<(), StoreError> {
+        let queued = self.queue_event(&event_id, |key| keys.contains(key), deadline).await;
+        self.complain_once(&event_id, queued)
+    }
+
+    /// The other processes that have shown within the last moments that they live, by the database's clock.
+    async fn living(&self, deadline: Instant) -> Result<HashSet<String>, CommandError> {
+        let since = i64::try_from(LIVES_FOR.as_millis()).unwrap_or(i64::MAX);
+        let find = rawdoc! {
+            "find": PULSES,
+            "filter": { "$expr": { "$gt": ["$at", { "$subtract": ["$$NOW", since] }] } },
+            "projection": { "_id": 1 },
+        };
+        let found = self.deployment.read(find, Concern::Local, deadline).await?;
+        let ids = found.iter().filter_map(|pulse| pulse.get_str("_id").ok()).filter(|id| *id != self.prover.process());
+        Ok(ids.map(str::to_owned).collect())
     }
 
     /// Passes on what came of looking at an event, but for what cannot be read: one such event must not keep the others
@@ -324,7 +423,10 @@ impl Settler {
             "filter": { "format": FORMAT, "journal": { "$gt": {} }, "_id": { "$gt": after } },
             "hint": JOURNALED,
             "sort": { "format": 1, "_id": 1 },
-            "projection": { "keys": { "$map": { "input": { "$objectToArray": "$journal" }, "in": "$$this.k" } } },
+            "projection": { "keys": { "$map": {
+                "input": { "$objectToArray": "$journal" },
+                "in": { "key": "$$this.k", "by": "$$this.v.by" },
+            } } },
             "singleBatch": true,
             "batchSize": SWEEP_PAGE,
         };
@@ -355,10 +457,17 @@ impl Settler {
             let entries: bson::error::Result<Arc<[Entry]>> = reservations.iter().map(entry).collect();
             let entries = entries.map_err(|why| StoreError::Unreadable(format!("event {event_id}: {why}")))?;
             log::debug!(event_id:%, version = key.0, entries = entries.len(); "settling entries left in the journal");
-            self.journals.enqueue(Unsettled { event_id: event_id.clone(), key, entries });
+            let trimmed = Trimmed::default();
+            self.journals.enqueue(Unsettled { event_id: event_id.clone(), key, entries, trimmed });
         }
         Ok(())
     }
+}
+
+/// A key of a journal, and the process that made its commit if that is told.
+fn journal_key(key: &bson::Bson) -> Option<(Version, Option<&str>)> {
+    let key = key.as_document()?;
+    Some((Version(key.get_str("key").ok()?.parse().ok()?), key.get_str("by").ok()))
 }
 
 /// What became of a bulk write's statements; those not named were done.

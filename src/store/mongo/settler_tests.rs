@@ -27,7 +27,7 @@ async fn an_older_state_that_arrives_late_never_replaces_a_newer_one() {
     let uri = mongod::shared::one_node().await.uri(&mongod::shared::unique_db("settler"));
     let deployment = Arc::new(Deployment::connect(&uri).await.expect("a good connection string"));
     super::super::schema::prepare(&deployment, Instant::now() + PATIENCE).await.expect("a fresh database");
-    let settler = Settler { deployment: deployment.clone(), journals: Arc::default(), unreadable: Mutex::default() };
+    let settler = settler_on(&deployment);
 
     for _ in 0..ROUNDS {
         let event_id = EventId::parse(&format!("show-{}", ids::request())).expect("a good id");
@@ -55,7 +55,7 @@ async fn a_key_that_was_queued_twice_is_trimmed_once() {
     let uri = mongod::shared::one_node().await.uri(&mongod::shared::unique_db("twice"));
     let deployment = Arc::new(Deployment::connect(&uri).await.expect("a good connection string"));
     super::super::schema::prepare(&deployment, Instant::now() + PATIENCE).await.expect("a fresh database");
-    let settler = Settler { deployment: deployment.clone(), journals: Arc::default(), unreadable: Mutex::default() };
+    let settler = settler_on(&deployment);
     let event_id = EventId::parse("show").expect("a good id");
     let name = crate::domain::EventName::parse("A show").expect("a name");
     let event = crate::domain::Event::open(event_id.clone(), name, 5, ids::id_salt());
@@ -68,14 +68,15 @@ async fn a_key_that_was_queued_twice_is_trimmed_once() {
         .expect("inserted");
 
     let entries: Arc<[Entry]> = [entry(&event_id, ids::reservation(), Status::Confirmed)].into();
-    let unsettled = Unsettled { event_id: event_id.clone(), key: Version(1), entries };
+    let trimmed = Trimmed::default();
+    let unsettled = Unsettled { event_id: event_id.clone(), key: Version(1), entries, trimmed };
     // The sweep saw the commit before its own process had the acknowledgement.
     settler.journals.enqueue(unsettled.clone());
     settler.journals.enqueue(unsettled);
     settler.settle_queue().await.expect("settled");
     let keys = settler.journals.settled_keys(&event_id);
-    let trimmed = settler.trim_event(&event_id, &keys).await;
-    assert!(matches!(trimmed, Ok(true)), "{keys:?}: {trimmed:?}");
+    settler.trim(Instant::now()).await;
+    assert_eq!(settler.journals.settled_keys(&event_id), [], "{keys:?} are not out");
     deployment.shutdown().await;
 }
 
@@ -100,11 +101,8 @@ async fn what_a_foreign_index_refuses_stays_readable_and_settles_when_the_index_
     }
     // Refusals of one event hold up no other, and the one that is refused in part goes on too.
     let free = reserve_as(&store, &first, "nobody-else", 1).await.1;
-    let is_settled = || {
-        store.journals.settled_keys(&shows[0].event.id).contains(&Version(4))
-            || store.journals.gone_keys(&shows[0].event.id).contains(&Version(4))
-    };
-    eventually("the other partner's reservation settles", is_settled).await;
+    let is_trimmed = || !store.journals.knows(&shows[0].event.id, Version(4));
+    eventually("the other partner's reservation settles and leaves the journal", is_trimmed).await;
     assert!(store.reservation(&free[0], soon()).await.expect("read").is_some());
     // Another process that starts now finds the same, and does not wait for them when it ends.
     store.close(soon()).await;
@@ -152,6 +150,107 @@ async fn an_event_that_a_foreign_index_refuses_is_not_said_to_exist() {
     );
     assert_eq!(store.event(&other.id, soon()).await.expect("read"), None);
     store.close(soon()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_living_process_is_slow_to_trim_is_left_to_it() {
+    let uri = mongod::shared::one_node().await.uri(&mongod::shared::unique_db("living"));
+    let (one, other) = (MongoStore::idle(&uri).await.expect("a store"), MongoStore::idle(&uri).await.expect("a store"));
+    let show = new_show(&one, "show").await;
+    reserve(&one, &show, 1).await;
+    one.settler.settle_queue().await.expect("settled");
+    one.prover.pulse(&one.deployment, soon()).await.expect("it lives");
+
+    let seen = other.settler.sweep(None).await.expect("swept");
+    assert_eq!(seen, HashSet::from([(show.event.id.clone(), Version(1))]), "the key stands there");
+    other.settler.sweep(Some(&seen)).await.expect("swept");
+    assert_eq!(other.journals.event_count(), 0, "what a living process has in hand was taken over");
+
+    let mut updates = RawArrayBuf::new();
+    let long_ago = bson::DateTime::from_millis(bson::DateTime::now().timestamp_millis() - 60_000);
+    updates.push(rawdoc! { "q": { "_id": one.prover.process() }, "u": { "$set": { "at": long_ago } } });
+    one.deployment.write(rawdoc! { "update": PULSES, "updates": updates }, soon()).await.expect("written");
+    other.settler.sweep(Some(&seen)).await.expect("swept");
+    assert_eq!(other.journals.event_count(), 1, "nobody takes over what a dead process left");
+    other.settler.settle_queue().await.expect("settled");
+    other.settler.trim(Instant::now()).await;
+    assert_eq!(other.settler.sweep(None).await.expect("swept"), HashSet::new());
+    // The other one finds that out by itself.
+    one.settler.trim(Instant::now()).await;
+    for store in [one, other] {
+        assert_eq!(store.journals.event_count(), 0, "something is still known of an event with an empty journal");
+        store.close(soon()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thousands_of_quiet_events_are_trimmed_together_and_forgotten() {
+    const EVENTS_SOLD: usize = 1_200;
+    // A server of its own, for its commands are counted.
+    let node = mongod::node::Node::standalone().await;
+    let store = MongoStore::idle(&node.uri("quiet")).await.expect("a store");
+    let mut last = None;
+    for number in 0..EVENTS_SOLD {
+        let show = new_show(&store, &format!("show-{number}")).await;
+        last = Some(reserve(&store, &show, 1).await.0);
+    }
+    let last = last.expect("some were sold");
+    store.settler.settle_queue().await.expect("settled");
+    assert_eq!(store.journals.event_count(), EVENTS_SOLD);
+    let updates = async || {
+        let status = store.deployment.run(rawdoc! { "serverStatus": 1 }, soon()).await.expect("told");
+        let total = status.get_document("metrics").and_then(|metrics| metrics.get_document("commands"));
+        total.and_then(|all| all.get_document("update")).and_then(|count| count.get_i64("total")).expect("a count")
+    };
+    let before = updates().await;
+    store.settler.trim(Instant::now()).await;
+    let took = updates().await - before;
+    assert!(took < 50, "{took} updates for {EVENTS_SOLD} trims");
+    assert_eq!(store.journals.event_count(), 0, "something is still known of events with empty journals");
+    assert_eq!(store.settler.sweep(None).await.expect("swept").len(), 0, "some keys still stand there");
+    // A snapshot that still lists what was trimmed does not carry it on.
+    let (after, _) = reserve(&store, &last, 1).await;
+    assert_eq!(after.journal.versions().collect::<Vec<_>>(), [Version(2)]);
+    store.settler.settle_queue().await.expect("settled");
+    store.close(soon()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_moves_on_while_it_is_trimmed_is_not_taken_for_trimmed() {
+    let uri = mongod::shared::one_node().await.uri(&mongod::shared::unique_db("moved"));
+    let store = MongoStore::idle(&uri).await.expect("a store");
+    let mut shows = Vec::new();
+    for number in 0..2 {
+        let show = new_show(&store, &format!("show-{number}")).await;
+        shows.push(reserve(&store, &show, 1).await.0);
+    }
+    store.settler.settle_queue().await.expect("settled");
+    // The first one changes all the time, so that a trim may or may not find it as it was.
+    let mut show = shows.swap_remove(0);
+    let moving = async {
+        for _ in 0..40 {
+            // As another process would: it does not know that the key is settled, and so does not take it out.
+            let decision = decide(&show.event, &Facts::default(), &[], Timestamp::UNIX_EPOCH).expect("decided");
+            let rival = MongoStore::idle(&uri).await.expect("a store");
+            show = rival.commit(&show, &decision, ids::head(), soon()).await.expect("committed");
+            rival.close(Instant::now()).await;
+        }
+    };
+    let trimming = async {
+        let deadline = soon();
+        while store.journals.event_count() > 0 {
+            assert!(Instant::now() < deadline, "something is still known of events with empty journals");
+            store.settler.trim(Instant::now()).await;
+        }
+    };
+    tokio::join!(moving, trimming);
+    assert_eq!(store.settler.sweep(None).await.expect("swept"), HashSet::new(), "a key was taken for trimmed");
+    store.close(soon()).await;
+}
+
+fn settler_on(deployment: &Arc<Deployment>) -> Settler {
+    let prover = Arc::new(Prover::new(ids::process()));
+    Settler { deployment: deployment.clone(), prover, journals: Arc::default(), unreadable: Mutex::default() }
 }
 
 fn soon() -> Instant {

@@ -24,15 +24,15 @@ pub(super) struct PackedDocument {
     packed: Binary,
 }
 
-/// The document of one commit's entries.
-pub(in super::super) fn pack<'a>(entries: impl ExactSizeIterator<Item = &'a RawDocument>) -> RawDocumentBuf {
+/// The document of one commit's entries. `by` names the process that made the commit, and settles it as long as it lives.
+pub(in super::super) fn pack<'a>(entries: impl ExactSizeIterator<Item = &'a RawDocument>, by: &str) -> RawDocumentBuf {
     let count = i64::try_from(entries.len()).unwrap_or(i64::MAX);
     let mut bytes = Vec::new();
     for entry in entries {
         bytes.extend_from_slice(entry.as_bytes());
     }
     let packed = Binary { subtype: PACKED, bytes: lz4_flex::block::compress_prepend_size(&bytes) };
-    rawdoc! { "entries": count, "packed": packed }
+    rawdoc! { "entries": count, "packed": packed, "by": by }
 }
 
 /// The entries of one commit, unpacked.
