@@ -162,7 +162,8 @@ pub trait EventStore: Send + Sync + 'static {
     ) -> Result<Vec<EventSummary>, StoreError>;
 
     /// Lists reservations in the order of their [`Place`], each in a state that will last. Of one event the list is as current
-    /// as [`EventStore::event`]; of all events it may lack what was committed within the last moments.
+    /// as [`EventStore::event`]; of all events it holds every commit acknowledged to this process before the call, and may lack
+    /// what others committed within the last moments.
     async fn reservations(
         &self,
         query: &ReservationQuery,

@@ -55,9 +55,16 @@ pub(super) async fn commit(
         }
         Ok(_) => {
             store.journals.committed(event_id, &settled, Instant::now());
-            Ok(applied(store, decision, head, journal, entries))
+            let applied = applied(store, decision, head, journal, entries);
+            if let Err(why) = store.settler.clear_doubt(event_id, deadline).await {
+                log::debug!(event_id:%; "what an unclear commit may have left is found later: {why}");
+            }
+            Ok(applied)
         }
-        Err(CommandError::Unclear(why)) => Err(CommitError::Unclear(why)),
+        Err(CommandError::Unclear(why)) => {
+            store.journals.doubt(event_id);
+            Err(CommitError::Unclear(why))
+        }
         Err(CommandError::Refused(why) | CommandError::MissingIndex(why)) => Err(CommitError::Refused(why)),
         Err(error @ (CommandError::NotDone(_) | CommandError::Forbidden(_))) => Err(StoreError::from(error).into()),
     }

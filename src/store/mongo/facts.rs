@@ -17,7 +17,7 @@ use super::{
     queries::{self, Active, Holds, Paged, Waitlist},
 };
 use crate::{
-    domain::{Facts, PartnerId, Reservation, Wanted},
+    domain::{Facts, PartnerId, Reservation, ReservationId, Wanted},
     store::{FactsError, Snapshot, StoreError},
 };
 
@@ -75,11 +75,12 @@ struct Ask<'a> {
 impl Ask<'_> {
     async fn named(&self, uuids: &[Uuid]) -> Result<HashMap<Uuid, Arc<Reservation>>, FactsError> {
         let event_id = &self.snapshot.event.id;
-        let found = look_up(self.deployment, event_id, uuids, Concern::Local, self.deadline).await?;
+        let ids: HashSet<Uuid> = uuids.iter().copied().collect();
+        let ids: Vec<_> = ids.into_iter().map(|uuid| ReservationId { event_id: event_id.clone(), uuid }).collect();
+        let found = look_up(self.deployment, &ids, Concern::Local, self.deadline).await?;
         let mut named: HashMap<_, _> =
             found.into_iter().map(|reservation| (reservation.id.uuid, reservation)).collect();
-        let uuids: HashSet<Uuid> = uuids.iter().copied().collect();
-        for entry in uuids.iter().filter_map(|uuid| self.journal.find(*uuid)) {
+        for entry in ids.iter().filter_map(|id| self.journal.find(id)) {
             let known = named.entry(entry.id.uuid).or_insert_with(|| entry.clone());
             if known.version < entry.version {
                 *known = entry.clone();
@@ -102,11 +103,11 @@ impl Ask<'_> {
         }
         let event_id = &self.snapshot.event.id;
         let active = Active::new(event_id, partners);
-        let in_journal = self.journal.iter().filter(|entry| active.lists(entry)).map(|entry| entry.id.uuid);
+        let in_journal = self.journal.iter().filter(|entry| active.lists(entry)).map(|entry| entry.id.clone());
         let in_journal: Vec<_> = in_journal.collect();
         let (rows, looked_up) = tokio::try_join!(
             read(self.deployment, active.all(), Concern::Local, self.deadline),
-            look_up(self.deployment, event_id, &in_journal, Concern::Local, self.deadline),
+            look_up(self.deployment, &in_journal, Concern::Local, self.deadline),
         )?;
         let mut journal = self.journal.clone();
         for state in looked_up {

@@ -14,7 +14,7 @@ use bson::RawDocumentBuf;
 use tokio::{sync::Notify, time::Instant};
 
 use crate::{
-    domain::{EventId, Reservation, Version},
+    domain::{EventId, PartnerId, Reservation, Version},
     store::Trimmed,
 };
 
@@ -61,6 +61,8 @@ struct State {
     /// The keys of what was refused and has not been taken since.
     refused_keys: HashMap<EventId, HashSet<Version>>,
     events: HashMap<EventId, EventKeys>,
+    /// Events with a commit of this process whose outcome was unclear, until their journal was looked through for it.
+    doubted: HashSet<EventId>,
 }
 
 /// What this process has in hand of one event's journal. There is none of an event of which it has nothing in hand.
@@ -202,6 +204,29 @@ impl Journals {
     /// Whether this process has this key in hand.
     pub(super) fn knows(&self, event_id: &EventId, key: Version) -> bool {
         self.state().events.get(event_id).is_some_and(|keys| keys.knows(key))
+    }
+
+    /// The states of a partner's reservations that this process has to settle, of all events. No more than the journals of
+    /// its events can hold.
+    pub(super) fn unsettled_of(&self, partner_id: &PartnerId) -> Vec<Arc<Reservation>> {
+        // Looked through when commits need no longer wait for it.
+        let pending: Vec<Arc<[Entry]>> = {
+            let state = self.state();
+            state.events.values().flat_map(|keys| &keys.pending).map(|unsettled| unsettled.entries.clone()).collect()
+        };
+        let reservations = pending.iter().flat_map(|entries| entries.iter().map(|entry| &entry.reservation));
+        reservations.filter(|reservation| reservation.partner_id == *partner_id).cloned().collect()
+    }
+
+    /// Notes that a commit of this process may stand in the event's journal without its knowing.
+    pub(super) fn doubt(&self, event_id: &EventId) {
+        self.state().doubted.insert(event_id.clone());
+    }
+
+    /// Whether the event was doubted. It is not any more.
+    pub(super) fn take_doubt(&self, event_id: &EventId) -> bool {
+        let mut state = self.state();
+        !state.doubted.is_empty() && state.doubted.remove(event_id)
     }
 
     /// Whether nothing is left to settle or trim but what the server refuses.

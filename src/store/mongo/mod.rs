@@ -162,9 +162,13 @@ impl EventStore for MongoStore {
         let fields = rawdoc! { "version": 1, "head": 1 };
         let found = self.find_event(event_id, fields, Concern::Linearizable, deadline).await?;
         let head = bson::Bson::from(head_value(base.head));
-        Ok(found.is_some_and(|event| {
+        let proven = found.is_some_and(|event| {
             event.get_i64("version").is_ok_and(|version| version == base.version.0) && event.get("head") == Some(&head)
-        }))
+        });
+        if proven {
+            self.settler.clear_doubt(event_id, deadline).await?;
+        }
+        Ok(proven)
     }
 
     async fn event(&self, event_id: &EventId, deadline: Instant) -> Result<Option<Event>, StoreError> {

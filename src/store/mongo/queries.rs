@@ -5,7 +5,6 @@ use std::collections::HashSet;
 
 use bson::{Document, RawArrayBuf, RawDocumentBuf, doc, raw::cstr, rawdoc};
 use jiff::Timestamp;
-use uuid::Uuid;
 
 use super::{
     documents::date,
@@ -215,14 +214,18 @@ fn date_from(at: Timestamp) -> bson::DateTime {
     if is_before { bson::DateTime::from_millis(date.timestamp_millis() + 1) } else { date }
 }
 
-/// The query for reservations of an event by their uuids.
-pub(super) fn named(event_id: &EventId, uuids: &[Uuid]) -> RawDocumentBuf {
-    let ids = uuids.iter().map(|uuid| ReservationId { event_id: event_id.clone(), uuid: *uuid }.to_string());
+/// The query for reservations by their ids.
+pub(super) fn named(ids: &[ReservationId]) -> RawDocumentBuf {
+    let events: HashSet<_> = ids.iter().map(|id| id.event_id.as_str()).collect();
     rawdoc! {
         "find": RESERVATIONS,
-        "filter": { "_id": { "$in": strings(ids) }, "eventId": event_id.as_str() },
+        // The events are for a cluster whose shards are chosen by them.
+        "filter": {
+            "_id": { "$in": strings(ids.iter().map(ToString::to_string)) },
+            "eventId": { "$in": strings(events.into_iter()) },
+        },
         // One more than there can be, so that the server need not be asked whether there are more.
-        "batchSize": count(uuids.len() + 1),
+        "batchSize": count(ids.len() + 1),
     }
 }
 

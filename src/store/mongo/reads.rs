@@ -130,10 +130,10 @@ impl MongoStore {
         };
         let waiting = |journal: &Newest| -> Vec<_> {
             let waiting = journal.iter().filter(|entry| entry.status == Status::Waitlisted);
-            waiting.map(|entry| entry.id.uuid).collect()
+            waiting.map(|entry| entry.id.clone()).collect()
         };
         let doubtful = waiting(&journal);
-        for state in look_up(&self.deployment, event_id, &doubtful, Concern::Majority, deadline).await? {
+        for state in look_up(&self.deployment, &doubtful, Concern::Majority, deadline).await? {
             journal.learn(state);
         }
         let in_journal = waiting(&journal).len();

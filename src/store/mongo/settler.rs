@@ -381,6 +381,31 @@ impl Settler {
         }
     }
 
+    /// Queues what an unclear commit of this process may have left in the event's journal. Whoever is told afterwards that it
+    /// was made finds it in every list from then on.
+    pub(super) async fn clear_doubt(&self, event_id: &EventId, deadline: Instant) -> Result<(), StoreError> {
+        if !self.journals.take_doubt(event_id) {
+            return Ok(());
+        }
+        let cleared = async {
+            let event = [(event_id.clone(), Vec::new())];
+            let found = self.find_events(&event, rawdoc! { "keys": journal_keys() }, deadline).await?;
+            let keys =
+                found.values().filter_map(|event| event.get_array("keys").ok()).flatten().filter_map(journal_key);
+            let own = keys.filter(|(_, by)| *by == Some(self.prover.process())).map(|(key, _)| key);
+            let own: Vec<_> = own.filter(|key| !self.journals.knows(event_id, *key)).collect();
+            if own.is_empty() {
+                return Ok(());
+            }
+            self.queue_event(event_id, |key| own.contains(key), deadline).await
+        };
+        let cleared = cleared.await;
+        if cleared.is_err() {
+            self.journals.doubt(event_id);
+        }
+        cleared
+    }
+
     /// Queues these entries of an event, which others left behind.
     async fn take_over(&self, event_id: EventId, keys: Vec<Version>, deadline: Instant) -> Result<(), StoreError> {
         let queued = self.queue_event(&event_id, |key| keys.contains(key), deadline).await;
@@ -423,10 +448,7 @@ impl Settler {
             "filter": { "format": FORMAT, "journal": { "$gt": {} }, "_id": { "$gt": after } },
             "hint": JOURNALED,
             "sort": { "format": 1, "_id": 1 },
-            "projection": { "keys": { "$map": {
-                "input": { "$objectToArray": "$journal" },
-                "in": { "key": "$$this.k", "by": "$$this.v.by" },
-            } } },
+            "projection": { "keys": journal_keys() },
             "singleBatch": true,
             "batchSize": SWEEP_PAGE,
         };
@@ -462,6 +484,14 @@ impl Settler {
         }
         Ok(())
     }
+}
+
+/// What gives the keys of an event's journal, each as [`journal_key`] reads it.
+fn journal_keys() -> RawDocumentBuf {
+    rawdoc! { "$map": {
+        "input": { "$objectToArray": "$journal" },
+        "in": { "key": "$$this.k", "by": "$$this.v.by" },
+    } }
 }
 
 /// A key of a journal, and the process that made its commit if that is told.

@@ -11,7 +11,7 @@ use crate::{
     },
     ids,
     store::{
-        EventStore, Snapshot,
+        EventStore, ReservationQuery, Scope, Snapshot,
         mongo::{MongoStore, documents::EventDocument, mongod},
     },
 };
@@ -245,6 +245,76 @@ async fn an_event_that_moves_on_while_it_is_trimmed_is_not_taken_for_trimmed() {
     };
     tokio::join!(moving, trimming);
     assert_eq!(store.settler.sweep(None).await.expect("swept"), HashSet::new(), "a key was taken for trimmed");
+    store.close(soon()).await;
+}
+
+/// The partner's reservations of all events.
+async fn list_of(store: &MongoStore, partner: &str) -> Vec<ReservationId> {
+    let scope = Scope::Partner(PartnerId::parse(partner).expect("a partner"));
+    let query = ReservationQuery { scope, status: None, created_from: None, created_to: None, after: None, limit: 9 };
+    let listed = store.reservations(&query, soon()).await.expect("listed");
+    listed.iter().map(|listed| listed.id.clone()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partners_list_has_what_this_process_acknowledged_and_has_not_settled() {
+    let uri = mongod::shared::one_node().await.uri(&mongod::shared::unique_db("acknowledged"));
+    let store = MongoStore::idle(&uri).await.expect("a store");
+    let (first, second) = (new_show(&store, "show-a").await, new_show(&store, "show-b").await);
+    let (first, in_first) = reserve(&store, &first, 2).await;
+    let (_, in_second) = reserve(&store, &second, 1).await;
+    reserve_as(&store, &first, "other", 1).await;
+    let all = [in_first.clone(), in_second].concat();
+    assert_eq!(list_of(&store, "acme").await, all);
+
+    // The older state is still here when the newer one, another process's, has settled.
+    let rival = MongoStore::idle(&uri).await.expect("a store");
+    let on = rival.load(&first.event.id, soon()).await.expect("loaded").expect("it is there");
+    let wanted = crate::domain::Wanted { reservations: vec![in_first[0].uuid], ..Default::default() };
+    let facts = rival.facts(&on, &wanted, soon()).await.expect("facts");
+    let cancel = Command { operation: ids::operation(), expected: None, request: Request::Cancel(in_first[0].uuid) };
+    let decision = decide(&on.event, &facts, &[cancel], Timestamp::UNIX_EPOCH).expect("decided");
+    rival.commit(&on, &decision, ids::head(), soon()).await.expect("committed");
+    rival.settler.settle_queue().await.expect("settled");
+    let scope = Scope::Partner(PartnerId::parse("acme").expect("a partner"));
+    let status = Some(Status::Confirmed);
+    let query = ReservationQuery { scope, status, created_from: None, created_to: None, after: None, limit: 9 };
+    let confirmed = store.reservations(&query, soon()).await.expect("listed");
+    assert_eq!(confirmed.iter().map(|listed| &listed.id).collect::<Vec<_>>(), [&all[1], &all[2]]);
+
+    store.settler.settle_queue().await.expect("settled");
+    assert_eq!(list_of(&store, "acme").await, all, "once, now that it is settled");
+    for store in [store, rival] {
+        store.close(soon()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partners_list_has_what_an_unclear_commit_turned_out_to_have_made() {
+    let node = mongod::shared::one_node().await;
+    let uri = format!("{}&appName=unclear-commit", node.uri(&mongod::shared::unique_db("unclear")));
+    let store = MongoStore::idle(&uri).await.expect("a store");
+    let show = new_show(&store, "show").await;
+    let partner = PartnerId::parse("acme").expect("a partner");
+    let reserve = Reserve::any(ids::reservation(), partner, SeatCount::parse(1, 1).expect("a count"));
+    let command = Command { operation: ids::operation(), expected: None, request: Request::Reserve(reserve) };
+    let decision = decide(&show.event, &Facts::default(), &[command], Timestamp::UNIX_EPOCH).expect("decided");
+    let unacknowledged = doc! {
+        "configureFailPoint": "failCommand",
+        "mode": { "times": 1 },
+        "data": {
+            "failCommands": ["findAndModify"],
+            "appName": "unclear-commit",
+            "writeConcernError": { "code": 64, "errmsg": "waiting for replication timed out" },
+        },
+    };
+    node.node(0).command(unacknowledged).await.expect("set");
+    let unclear = store.commit(&show, &decision, ids::head(), soon()).await;
+    assert!(matches!(unclear, Err(crate::store::CommitError::Unclear(_))), "{unclear:?}");
+    let found = store.load(&show.event.id, soon()).await.expect("loaded").expect("it is there");
+    assert!(store.prove(&show.event.id, found.base(), soon()).await.expect("proven"), "it was made after all");
+    assert_eq!(list_of(&store, "acme").await.len(), 1, "what was proven to be made is not listed");
+    store.settler.settle_queue().await.expect("settled");
     store.close(soon()).await;
 }
 
