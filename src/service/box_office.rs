@@ -78,11 +78,22 @@ impl BoxOffice {
         // A store that cannot even tell has not been asked to make anything yet.
         let mut existing = self.store.event(&event.id, deadline).await?;
         let mut tried = false;
+        if let OperationId::Key(key) = &operation {
+            // Earlier versions of this program kept no record of a key, but who chose no id got one that follows from it.
+            let minted = keyed_event_id(key);
+            if minted != event.id
+                && let Some(other) = self.store.event(&minted, deadline).await?
+                && other.operations.first().is_some_and(|made| made.id == operation)
+            {
+                return Err(Rejection::KeyReused.into());
+            }
+        }
         while existing.is_none() {
             match self.store.create(&event, ids::head(), deadline).await {
                 Ok(Creation::Created) => {
                     return Ok(Answer { subject: Box::new(event.summary()), replayed: false });
                 }
+                Ok(Creation::KeyTaken) => return Err(Rejection::KeyReused.into()),
                 Ok(Creation::Existed) => {
                     let found = self.store.event(&event.id, deadline).await;
                     existing =
@@ -264,7 +275,7 @@ fn new_event(new: NewEvent, operation: OperationId) -> Event {
     event.quotas = new.quotas;
     let fingerprint = matches!(operation, OperationId::Key(_)).then(|| Fingerprint::of_event(&event));
     let answer = event.summary();
-    event.remember(EventOperation { id: operation, fingerprint, answer });
+    event.operations.push(EventOperation { id: operation, fingerprint, answer });
     event
 }
 

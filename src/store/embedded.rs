@@ -170,7 +170,9 @@ impl EventStore for EmbeddedStore {
             Ok(()) => Ok(Creation::Created),
             Err(CommitError::Conflict) => Ok(Creation::Existed),
             Err(CommitError::Store(why)) => Err(why),
-            Err(CommitError::Unclear(why) | CommitError::Refused(why)) => Err(StoreError::Unavailable(why)),
+            // There is nothing else for which a new event is refused.
+            Err(CommitError::Refused(_)) => Ok(Creation::KeyTaken),
+            Err(CommitError::Unclear(why)) => Err(StoreError::Unavailable(why)),
         }
     }
 

@@ -105,6 +105,8 @@ pub enum Creation {
     Created,
     /// It was there already, and is as it was.
     Existed,
+    /// Its key has made another event, or asked for it in other words. Nothing was made.
+    KeyTaken,
 }
 
 /// A document store that holds events and their reservations.
@@ -114,7 +116,8 @@ pub enum Creation {
 /// acknowledged commit survives any crash that the store is built for.
 #[async_trait]
 pub trait EventStore: Send + Sync + 'static {
-    /// Makes an event at its first head, unless one with its id is there: that one is left as it is.
+    /// Makes an event at its first head, unless one with its id is there: that one is left as it is. A key by which it is made
+    /// makes no other event, ever.
     async fn create(&self, event: &Event, head: Head, deadline: Instant) -> Result<Creation, StoreError>;
 
     /// Loads an event to decide on. It may show a state that is not proven to last; a commit on it, or

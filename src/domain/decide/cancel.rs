@@ -13,6 +13,9 @@ impl Batch<'_> {
                 _ => Outcome::Refused(Rejection::KeyReused),
             });
         }
+        if self.record(command).is_some() {
+            return Ok(Outcome::Refused(Rejection::KeyReused));
+        }
         if !existing.status.is_active() {
             return Ok(self.unknown(uuid));
         }

@@ -9,7 +9,7 @@ use std::{
 
 use redb::{Database, DatabaseError, ReadOnlyDatabase, ReadableDatabase, ReadableTableMetadata, StorageError};
 
-use super::{documents::FORMAT, tables::RESERVATIONS};
+use super::tables::{FILE_FORMAT, RESERVATIONS};
 
 const FILE_NAME: &str = "ticketboss.redb";
 
@@ -49,7 +49,7 @@ pub enum OpenError {
     },
     /// The file was written by another version of this program, which kept it in another way.
     #[error(
-        "DATA_DIR: its file is in format {found} and this program reads format {FORMAT}; use the program that wrote it, or \
+        "DATA_DIR: its file is in format {found} and this program reads format {FILE_FORMAT}; use the program that wrote it, or \
          another DATA_DIR"
     )]
     Outdated {

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::{
     documents,
-    keys::Key,
+    keys::{self, Key},
     listed::Listed,
     run::{Put, Run},
     state::State,
 };
-use crate::domain::{Decision, Event, EventId, Head, Reservation, Version};
+use crate::domain::{Decision, Event, EventId, Head, OperationId, OperationRecord, Reservation, Version};
 
 /// An event, and what changed with it.
 pub(super) struct Rows {
@@ -24,6 +24,10 @@ pub(super) struct Rows {
     pub(super) seat_map: Option<Vec<u8>>,
     /// The blocks of the hall that changed, by their numbers.
     pub(super) blocks: Vec<(u32, Vec<u8>)>,
+    /// Which event its key makes, if it is a new one that is made under a key.
+    pub(super) creation: Option<(Key, Vec<u8>)>,
+    /// Records of operations. They are never written twice.
+    pub(super) operations: Vec<(Key, Vec<u8>)>,
     /// Those that changed.
     pub(super) reservations: Vec<ReservationRow>,
     /// Their documents.
@@ -44,6 +48,11 @@ impl Rows {
     pub(super) fn of_new(event: &Event, head: Head) -> Self {
         let mut rows = Self::of_event(event, head);
         rows.document = Some(documents::write_event(event));
+        if let Some(made) = event.operations.first()
+            && let OperationId::Key(key) = &made.id
+        {
+            rows.creation = Some((keys::creation(key), documents::write_creation(&event.id, made)));
+        }
         if let Some(hall) = &event.hall {
             rows.seat_map = Some(documents::write_seat_map(hall.map()));
             rows.blocks = hall.blocks().collect();
@@ -60,6 +69,10 @@ impl Rows {
         if let (Some(before), Some(after)) = (&before.hall, &decision.event.hall) {
             rows.blocks = after.changed_blocks(before).collect();
         }
+        let id = &decision.event.id;
+        let record =
+            |record: &Arc<OperationRecord>| (keys::record(id, record.uuid), documents::write_operation_record(record));
+        rows.operations = decision.records.iter().map(record).collect();
         rows.take(before.version, decision);
         rows
     }
@@ -73,6 +86,8 @@ impl Rows {
             document: None,
             seat_map: None,
             blocks: Vec::new(),
+            creation: None,
+            operations: Vec::new(),
             reservations: Vec::new(),
             documents: Run::default(),
             made: Run::default(),

@@ -8,8 +8,13 @@
 
 use redb::{Database, ReadableDatabase, TableDefinition, TableError};
 
-use super::{OpenError, documents::FORMAT};
+use super::OpenError;
 use crate::store::StoreError;
+
+/// The format of the file that this program writes. The documents in it have their own.
+pub(super) const FILE_FORMAT: u32 = 3;
+/// The one before operations had records. Such a file is taken over as it is.
+const WITHOUT_OPERATIONS: u32 = 2;
 
 /// The number of the file's format.
 const FORMATS: TableDefinition<(), u32> = TableDefinition::new("format");
@@ -42,6 +47,8 @@ pub(super) const HOLDS: Index = TableDefinition::new("holds");
 /// The active ones of events that limit what a partner may have, and of no others, by event, partner and version of their
 /// making.
 pub(super) const ACTIVE: Index = TableDefinition::new("active");
+/// Records of operations by [`super::keys::record`], and which event was made under a key, by [`super::keys::creation`].
+pub(super) const OPERATIONS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("operations");
 /// Events by the time at which they are due.
 pub(super) const DUE: TableDefinition<&[u8], ()> = TableDefinition::new("due");
 
@@ -50,8 +57,9 @@ pub(super) const DUE: TableDefinition<&[u8], ()> = TableDefinition::new("due");
 pub(super) fn make(database: &Database) -> Result<(), OpenError> {
     let unusable = |why: redb::Error| OpenError::Unusable(why.to_string());
     match format_of(database).map_err(unusable)? {
-        None => make_all(database).map_err(unusable),
-        Some(FORMAT) => Ok(()),
+        Some(FILE_FORMAT) => Ok(()),
+        // A file of the last format lacks what was added since, and nothing else.
+        None | Some(WITHOUT_OPERATIONS) => make_all(database).map_err(unusable),
         Some(found) => Err(OpenError::Outdated { found }),
     }
 }
@@ -71,11 +79,11 @@ fn format_of(database: &Database) -> Result<Option<u32>, redb::Error> {
 
 fn make_all(database: &Database) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
-    transaction.open_table(FORMATS)?.insert((), FORMAT)?;
+    transaction.open_table(FORMATS)?.insert((), FILE_FORMAT)?;
     for table in [STATES, EVENTS, SEAT_MAPS] {
         transaction.open_table(table)?;
     }
-    for table in [SEATS, RESERVATIONS, MADE] {
+    for table in [SEATS, RESERVATIONS, MADE, OPERATIONS] {
         transaction.open_table(table)?;
     }
     for index in [WAITLIST, HOLDS, ACTIVE] {

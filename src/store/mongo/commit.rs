@@ -8,15 +8,15 @@ use tokio::time::{Instant, timeout_at};
 use super::{
     MongoStore,
     deployment::CommandError,
-    documents::{ReservationDocument, pack},
+    documents::{RecordDocument, ReservationDocument, pack, record_id},
     head_value,
-    journal::{Entry, Unsettled},
-    journal_path,
+    journal::{Entry, Record, Unsettled},
+    journal_path, records_path,
     schema::EVENTS,
     update,
 };
 use crate::{
-    domain::{Decision, EventId, Head, Reservation, Version},
+    domain::{Decision, EventId, Head, OperationRecord, Reservation, Version},
     store::{CommitError, Journal, Snapshot, StoreError, Trimmed},
 };
 
@@ -43,8 +43,11 @@ pub(super) async fn commit(
 ) -> Result<Snapshot, CommitError> {
     let event_id = &snapshot.event.id;
     let entries = entries_of(decision).map_err(|why| CommitError::Refused(why.to_string()))?;
-    let (journal, settled) = wait_for_room(store, event_id, snapshot, &entries, deadline).await?;
-    let command = command(snapshot, decision, head, &entries, &settled, store.prover.process());
+    let records = records_of(decision).map_err(|why| CommitError::Refused(why.to_string()))?;
+    let weights = entries.iter().map(|entry| &entry.raw).chain(records.iter().map(|record| &record.raw));
+    let weights: Vec<_> = weights.map(|raw| raw.as_bytes().len()).collect();
+    let (journal, settled) = wait_for_room(store, event_id, snapshot, &weights, deadline).await?;
+    let command = command(snapshot, decision, head, (&entries, &records), &settled, store.prover.process());
     let command = command.map_err(|why| CommitError::Refused(why.to_string()))?;
 
     match store.deployment.write(command, deadline).await {
@@ -55,7 +58,7 @@ pub(super) async fn commit(
         }
         Ok(_) => {
             store.journals.committed(event_id, &settled, Instant::now());
-            let applied = applied(store, decision, head, journal, entries);
+            let applied = applied(store, decision, head, journal, (entries, records));
             if let Err(why) = store.settler.clear_doubt(event_id, deadline).await {
                 log::debug!(event_id:%; "what an unclear commit may have left is found later: {why}");
             }
@@ -76,12 +79,12 @@ fn applied(
     decision: &Decision,
     head: Head,
     mut journal: Journal,
-    entries: Arc<[Entry]>,
+    (entries, records): (Arc<[Entry]>, Arc<[Record]>),
 ) -> Snapshot {
-    if !entries.is_empty() {
+    if !entries.is_empty() || !records.is_empty() {
         let (key, trimmed) = (decision.event.version, Trimmed::default());
         journal.insert(key, entries.iter().map(|entry| entry.reservation.clone()).collect(), trimmed.clone());
-        store.journals.enqueue(Unsettled { event_id: decision.event.id.clone(), key, entries, trimmed });
+        store.journals.enqueue(Unsettled { event_id: decision.event.id.clone(), key, entries, records, trimmed });
     }
     Snapshot { event: decision.event.clone(), head, journal }
 }
@@ -93,20 +96,29 @@ fn entries_of(decision: &Decision) -> bson::error::Result<Arc<[Entry]>> {
     decision.reservations().map(entry).collect()
 }
 
+fn records_of(decision: &Decision) -> bson::error::Result<Arc<[Record]>> {
+    let event_id = &decision.event.id;
+    let record = |record: &Arc<OperationRecord>| {
+        let raw = RecordDocument::raw(event_id, record)?;
+        Ok(Record { id: record_id(event_id, record.uuid), raw })
+    };
+    decision.records.iter().map(record).collect()
+}
+
 /// The journal as this commit will leave it, without its own entries, and the keys that it takes out. Waits for the settler while the journal is full.
 async fn wait_for_room(
     store: &MongoStore,
     event_id: &EventId,
     snapshot: &Snapshot,
-    entries: &[Entry],
+    weights: &[usize],
     deadline: Instant,
 ) -> Result<(Journal, Vec<Version>), CommitError> {
-    let bytes: usize = entries.iter().map(|entry| entry.raw.as_bytes().len()).sum();
-    if entries.len() > JOURNAL_ENTRIES_MAX || bytes > JOURNAL_BYTES_MAX {
-        return Err(CommitError::Refused(format!("{} entries of {bytes} bytes do not fit the journal", entries.len())));
+    let bytes: usize = weights.iter().sum();
+    if weights.len() > JOURNAL_ENTRIES_MAX || bytes > JOURNAL_BYTES_MAX {
+        return Err(CommitError::Refused(format!("{} entries of {bytes} bytes do not fit the journal", weights.len())));
     }
     // Entries of other commits are not weighed one by one: they have much the same form as these.
-    let weight = bytes / entries.len().max(1);
+    let weight = bytes / weights.len().max(1);
     let patience = deadline.min(Instant::now() + ROOM_PATIENCE);
     loop {
         // Listen first, look then: what settles in between is not missed.
@@ -115,7 +127,7 @@ async fn wait_for_room(
         // A later key can only be of a state that a restored backup undid.
         settled.retain(|key| *key <= snapshot.event.version);
         let journal = snapshot.journal.clone().without(&settled);
-        let count = journal.entry_count().saturating_add(entries.len());
+        let count = journal.entry_count().saturating_add(weights.len());
         if count <= JOURNAL_ENTRIES_MAX && count.saturating_mul(weight) <= JOURNAL_BYTES_MAX {
             return Ok((journal, settled));
         }
@@ -130,7 +142,7 @@ fn command(
     snapshot: &Snapshot,
     decision: &Decision,
     head: Head,
-    entries: &[Entry],
+    (entries, records): (&[Entry], &[Record]),
     settled: &[Version],
     process: &str,
 ) -> bson::error::Result<RawDocumentBuf> {
@@ -138,11 +150,16 @@ fn command(
     set.append(cstr!("head"), head_value(head));
     // A decision without changes moves the head on and takes over when the event is due; the journal of this version stays
     // as it is.
-    if !entries.is_empty() {
+    if !entries.is_empty() || !records.is_empty() {
         set.append(journal_path(decision.event.version), pack(entries.iter().map(|entry| &*entry.raw), process));
+    }
+    if !records.is_empty() {
+        let packed = pack(records.iter().map(|record| &*record.raw), process);
+        set.append(records_path(decision.event.version), packed);
     }
     for key in settled {
         unset.append(journal_path(*key), "");
+        unset.append(records_path(*key), "");
     }
     let mut update = rawdoc! { "$set": set };
     if !unset.is_empty() {

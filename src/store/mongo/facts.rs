@@ -5,19 +5,19 @@ use std::{
     sync::Arc,
 };
 
-use bson::rawdoc;
+use bson::{Document, rawdoc};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
     deployment::{Concern, Deployment},
-    documents::JournalDocument,
+    documents::{JournalDocument, RecordDocument, record_id},
     lists::{first_of, look_up, read},
     overlay::{Listing, Newest, overlay},
     queries::{self, Active, Holds, Paged, Waitlist},
 };
 use crate::{
-    domain::{Facts, PartnerId, Reservation, ReservationId, Wanted},
+    domain::{Facts, OperationRecord, PartnerId, Reservation, ReservationId, Wanted},
     store::{FactsError, Snapshot, StoreError},
 };
 
@@ -40,7 +40,8 @@ pub(super) async fn gather(
     let ask = Ask { deployment, snapshot, journal: &journal, deadline };
     let event = &snapshot.event;
     let (waitlist, holds) = (Waitlist(&event.id), Holds(&event.id));
-    let (reservations, waitlist, holds, partners) = tokio::try_join!(
+    let (operations, reservations, waitlist, holds, partners) = tokio::try_join!(
+        ask.recorded(&wanted.operations),
         ask.named(&wanted.reservations),
         ask.front(&waitlist, wanted.waitlist.min(event.waitlist_count as usize)),
         ask.front(&holds, wanted.holds.min(event.hold_count as usize)),
@@ -49,7 +50,7 @@ pub(super) async fn gather(
     if !(waitlist.is_empty() && holds.is_empty() && partners.is_empty()) {
         ask.still_there().await?;
     }
-    Ok(Facts { reservations, waitlist, holds, partners })
+    Ok(Facts { reservations, operations, waitlist, holds, partners })
 }
 
 /// The entries of the event's journal at the snapshot. Some that the snapshot counts may have left it since, for the
@@ -88,6 +89,33 @@ impl Ask<'_> {
         }
         self.not_stale(named.values())?;
         Ok(named)
+    }
+
+    /// Records of operations. They never change, so it does not matter where one is found; but those of the journal are looked at
+    /// first, for records only ever move from there to the collection.
+    async fn recorded(&self, uuids: &[Uuid]) -> Result<HashMap<Uuid, Arc<OperationRecord>>, FactsError> {
+        if uuids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let event_id = &self.snapshot.event.id;
+        let ids: HashSet<_> = uuids.iter().map(|uuid| record_id(event_id, *uuid)).collect();
+        let query = queries::at_base(self.snapshot, JournalDocument::records_projection());
+        let carried = self.deployment.read(query, Concern::Local, self.deadline).await.map_err(StoreError::from)?;
+        let carried = JournalDocument::read_records(carried.into_iter().next().ok_or(FactsError::Stale)?)?;
+        let mut found: Vec<Document> = Vec::new();
+        for record in carried.into_values().flatten() {
+            if record.get_str("_id").is_ok_and(|id| ids.contains(id)) {
+                found.push(Document::try_from(record).map_err(|why| StoreError::Unreadable(why.to_string()))?);
+            }
+        }
+        let query = queries::recorded(event_id, ids.iter().map(String::as_str));
+        found.extend(self.deployment.read(query, Concern::Local, self.deadline).await.map_err(StoreError::from)?);
+        let records: Vec<_> = found.into_iter().map(RecordDocument::read).collect::<Result<_, _>>()?;
+        // A newer one is of a commit that the snapshot does not know.
+        if records.iter().any(|record| record.version > self.snapshot.event.version) {
+            return Err(FactsError::Stale);
+        }
+        Ok(records.into_iter().map(|record| (record.uuid, record)).collect())
     }
 
     /// The first `wanted` of a list that is known to have as many.

@@ -25,12 +25,20 @@ pub(super) struct Entry {
     pub(super) raw: RawDocumentBuf,
 }
 
+/// A record that a commit left, as it is sent.
+#[derive(Debug, Clone)]
+pub(super) struct Record {
+    pub(super) id: String,
+    pub(super) raw: RawDocumentBuf,
+}
+
 /// The entries of one commit, under one key of the journal.
 #[derive(Debug, Clone)]
 pub(super) struct Unsettled {
     pub(super) event_id: EventId,
     pub(super) key: Version,
     pub(super) entries: Arc<[Entry]>,
+    pub(super) records: Arc<[Record]>,
     /// Tells snapshots when the key has left the event document without a commit.
     pub(super) trimmed: Trimmed,
 }
@@ -38,7 +46,8 @@ pub(super) struct Unsettled {
 impl Unsettled {
     /// What the entries weigh as they are sent.
     pub(super) fn bytes(&self) -> usize {
-        self.entries.iter().map(|entry| entry.raw.as_bytes().len()).sum()
+        let records = self.records.iter().map(|record| record.raw.as_bytes().len());
+        self.entries.iter().map(|entry| entry.raw.as_bytes().len()).chain(records).sum()
     }
 }
 

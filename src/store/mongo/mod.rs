@@ -19,10 +19,10 @@ use tokio::{
 use self::{
     clock::PrimaryClock,
     deployment::{Concern, Deployment, write_errors},
-    documents::EventDocument,
+    documents::{CreationDocument, EventDocument},
     journal::Journals,
     proof::Prover,
-    schema::EVENTS,
+    schema::{EVENTS, OPERATIONS},
     seat_maps::SeatMaps,
     settler::Settler,
 };
@@ -91,6 +91,30 @@ impl MongoStore {
         Ok(store)
     }
 
+    /// Notes under which key an event is about to be made, before it is. Whether the key is free for it, now and at every retry.
+    async fn claim(&self, creation: &CreationDocument, deadline: Instant) -> Result<bool, StoreError> {
+        let unwritable = |why: bson::error::Error| StoreError::Unreadable(why.to_string());
+        let mut documents = RawArrayBuf::new();
+        documents.push(&bson::serialize_to_raw_document_buf(creation).map_err(unwritable)?);
+        let reply = self.deployment.write(rawdoc! { "insert": OPERATIONS, "documents": documents }, deadline).await?;
+        match write_errors(&reply)?.pop() {
+            None => return Ok(true),
+            Some(error) if error.id_exists => {}
+            Some(error) => {
+                let why = format!(
+                    "MongoDB refuses the record of a key, for a rule that TicketBoss did not make: {}",
+                    error.message
+                );
+                return Err(StoreError::Misconfigured(why));
+            }
+        }
+        // What stands there is acknowledged by a majority: the write above waited for that.
+        let find = rawdoc! { "find": OPERATIONS, "filter": { "_id": creation.id.as_str() }, "singleBatch": true };
+        let found = self.deployment.read(find, Concern::Local, deadline).await?;
+        let found = found.into_iter().next().map(CreationDocument::read).transpose()?;
+        Ok(found.is_none_or(|found| found == *creation))
+    }
+
     /// A store that does nothing by itself yet.
     async fn idle(uri: &str) -> Result<Self, StoreError> {
         let deployment = Arc::new(Deployment::connect(uri).await?);
@@ -124,6 +148,11 @@ impl EventStore for MongoStore {
             self.check_set_up(deadline).await?;
             schema::prepare(&self.deployment, deadline).await?;
             self.deployment.schema.prepared();
+        }
+        if let Some(creation) = CreationDocument::new(event)
+            && !self.claim(&creation, deadline).await?
+        {
+            return Ok(Creation::KeyTaken);
         }
         let document = bson::serialize_to_raw_document_buf(&EventDocument::new(event, head))
             .map_err(|why| StoreError::Unreadable(why.to_string()))?;
@@ -259,6 +288,11 @@ impl EventStore for MongoStore {
 /// Where a journal key stands in an event document.
 fn journal_path(key: Version) -> CString {
     CString::try_from(format!("journal.{key}")).expect("a number holds no NUL byte")
+}
+
+/// Where the records of the same commit stand.
+fn records_path(key: Version) -> CString {
+    CString::try_from(format!("records.{key}")).expect("a number holds no NUL byte")
 }
 
 /// A head as it stands in an event document.

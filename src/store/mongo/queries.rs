@@ -10,7 +10,7 @@ use super::{
     documents::date,
     head_value,
     overlay::Listing,
-    schema::{BY_PARTNER, BY_PLACE, DUE, EVENTS, HOLDS, RESERVATIONS, WAITLIST},
+    schema::{BY_PARTNER, BY_PLACE, DUE, EVENTS, HOLDS, OPERATIONS, RESERVATIONS, WAITLIST},
 };
 use crate::{
     domain::{EventId, PartnerId, Reservation, ReservationId, Status, Version},
@@ -226,6 +226,15 @@ pub(super) fn named(ids: &[ReservationId]) -> RawDocumentBuf {
         },
         // One more than there can be, so that the server need not be asked whether there are more.
         "batchSize": count(ids.len() + 1),
+    }
+}
+
+/// The query for records of an event's operations by their ids.
+pub(super) fn recorded<'a>(event_id: &EventId, ids: impl Iterator<Item = &'a str>) -> RawDocumentBuf {
+    rawdoc! {
+        "find": OPERATIONS,
+        "filter": { "_id": { "$in": strings(ids) }, "eventId": event_id.as_str() },
+        "batchSize": BATCH,
     }
 }
 

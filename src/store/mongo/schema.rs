@@ -13,6 +13,8 @@ use crate::{domain::Status, store::StoreError};
 pub(super) const EVENTS: &str = "events";
 /// Reservations; see [`super::documents::ReservationDocument`].
 pub(super) const RESERVATIONS: &str = "reservations";
+/// Records of keyed operations; see [`super::documents::RecordDocument`].
+pub(super) const OPERATIONS: &str = "operations";
 /// One document per process, written to hasten the proof of a read; see [`super::proof`].
 pub(super) const PULSES: &str = "pulses";
 /// The index by which events with a journal are found. Its key never changes, so commits do not move it.
@@ -40,7 +42,7 @@ struct Wanted {
 }
 
 /// Everything that must be there.
-fn wanted() -> [Wanted; 3] {
+fn wanted() -> [Wanted; 4] {
     let journaled = doc! {
         "name": JOURNALED,
         "key": { "format": 1, "_id": 1 },
@@ -55,6 +57,7 @@ fn wanted() -> [Wanted; 3] {
     [
         Wanted { name: EVENTS, validator: Some(event_validator()), indexes: vec![journaled, due] },
         Wanted { name: RESERVATIONS, validator: Some(reservation_validator()), indexes: reservation_indexes().into() },
+        Wanted { name: OPERATIONS, validator: Some(operation_validator()), indexes: Vec::new() },
         Wanted { name: PULSES, validator: None, indexes: vec![expiry] },
     ]
 }
@@ -67,8 +70,8 @@ pub(super) async fn prepare(deployment: &Deployment, deadline: Instant) -> Resul
         }
         indexes(deployment, name, wanted, deadline).await
     };
-    let [events, reservations, pulses] = wanted();
-    tokio::try_join!(prepare(events), prepare(reservations), prepare(pulses)).map(drop)
+    let [events, reservations, operations, pulses] = wanted();
+    tokio::try_join!(prepare(events), prepare(reservations), prepare(operations), prepare(pulses)).map(drop)
 }
 
 /// Makes again what is missing, and says what that was. A validator that differs is left as it is: it may be another
@@ -217,7 +220,11 @@ async fn indexes(
     indexes: impl IntoIterator<Item = Document>,
     deadline: Instant,
 ) -> Result<(), StoreError> {
-    let mut create = doc! { "createIndexes": name, "indexes": indexes.into_iter().collect::<Vec<_>>() };
+    let indexes: Vec<_> = indexes.into_iter().collect();
+    if indexes.is_empty() {
+        return Ok(());
+    }
+    let mut create = doc! { "createIndexes": name, "indexes": indexes };
     if deployment.kind(deadline).await? == Kind::ReplicaSet {
         // The server's default waits for all voting nodes, also for one that is down.
         create.insert("commitQuorum", "majority");
@@ -270,6 +277,11 @@ fn event_validator() -> Document {
         },
         "$expr": { "$eq": ["$totalSeats", { "$add": ["$availableSeats", "$confirmedSeats", "$heldSeats"] }] },
     }
+}
+
+/// A record is only ever looked up by its `_id`.
+fn operation_validator() -> Document {
+    doc! { "format": FORMAT, "version": { "$gte": 0 }, "eventId": { "$gt": "" } }
 }
 
 /// Checked for every reservation that is settled, so it is made of comparisons, which the server does in a quarter of the

@@ -16,9 +16,9 @@ use tokio::time::{Instant, sleep};
 use super::{
     deployment::{CommandError, Concern, Deployment, write_errors},
     documents::{FORMAT, JournalDocument, ReservationDocument},
-    journal::{Entry, Journals, Unsettled},
+    journal::{Entry, Journals, Record, Unsettled},
     proof::Prover,
-    schema::{EVENTS, JOURNALED, PULSES, RESERVATIONS},
+    schema::{EVENTS, JOURNALED, OPERATIONS, PULSES, RESERVATIONS},
 };
 use crate::{
     domain::{EventId, Version},
@@ -43,7 +43,7 @@ const RETRY_PAUSE: Duration = Duration::from_millis(100);
 const QUIET: Duration = Duration::from_millis(500);
 
 /// How often entries left behind by others are looked for.
-const SWEEP_EVERY: Duration = Duration::from_secs(1);
+const SWEEP_EVERY: Duration = Duration::from_millis(400);
 
 /// Events that a sweep asks for at once.
 const SWEEP_PAGE: i32 = 1_000;
@@ -58,8 +58,9 @@ const TRIM_EVENTS: usize = 250;
 const TRIMS_MAX: usize = 4;
 
 /// How long a process is taken for alive after its pulse. While it has something in hand it shows one every
-/// [`SWEEP_EVERY`]; what it is only slow to settle or trim is left to it. Of one that is gone the work waits as long.
-const LIVES_FOR: Duration = Duration::from_secs(4);
+/// [`SWEEP_EVERY`]; what it is only slow to settle or trim is left to it. Of one that is gone the work waits as long. (One that
+/// is taken for gone by mistake loses nothing: what two settle is settled once.)
+const LIVES_FOR: Duration = Duration::from_secs(1);
 
 /// Does the settler's work until its task is ended.
 #[derive(Debug)]
@@ -102,13 +103,12 @@ impl Settler {
     pub(super) async fn trim_forever(&self) {
         loop {
             self.trim(Instant::now() - QUIET).await;
-            // Something settled a moment ago becomes quiet soon.
-            sleep(if self.journals.has_settled() { QUIET / 2 } else { QUIET }).await;
+            sleep(QUIET / 2).await;
         }
     }
 
-    /// Sweeps, as long as the task lives. The first sweep settles everything that no living process has in hand: whoever
-    /// wrote it before this process started may be gone.
+    /// Sweeps, as long as the task lives. The first sweep settles everything it finds: whoever wrote it before this process
+    /// started may be gone, and was most likely this one's predecessor.
     pub(super) async fn sweep_forever(&self) {
         let mut seen: Option<HashSet<(EventId, Version)>> = None;
         loop {
@@ -164,12 +164,12 @@ impl Settler {
         let (mut size, mut bytes) = (0, 0);
         let mut queue = queue.into_iter().peekable();
         while let Some(unsettled) = queue.next() {
-            size += unsettled.entries.len();
+            size += unsettled.entries.len() + unsettled.records.len();
             bytes += unsettled.bytes();
             chunk.push(unsettled);
-            let full = queue
-                .peek()
-                .is_none_or(|next| size + next.entries.len() > BULK_MAX || bytes + next.bytes() > BULK_BYTES_MAX);
+            let full = queue.peek().is_none_or(|next| {
+                size + next.entries.len() + next.records.len() > BULK_MAX || bytes + next.bytes() > BULK_BYTES_MAX
+            });
             if full {
                 (size, bytes) = (0, 0);
                 let chunk = std::mem::take(&mut chunk);
@@ -189,7 +189,8 @@ impl Settler {
     /// the server's reason.
     fn note_settled(&self, chunk: Vec<Unsettled>, refused: &HashMap<String, String>) {
         let reason = |unsettled: &Unsettled| {
-            let mut ids = unsettled.entries.iter().map(|entry| entry.reservation.id.to_string());
+            let records = unsettled.records.iter().map(|record| record.id.clone());
+            let mut ids = unsettled.entries.iter().map(|entry| entry.reservation.id.to_string()).chain(records);
             ids.find_map(|id| refused.get(&id).map(|why| (id, why)))
         };
         let mut done = Vec::with_capacity(chunk.len());
@@ -222,9 +223,12 @@ impl Settler {
         }
         let (new, changed): (Vec<&Entry>, Vec<&Entry>) =
             newest.into_values().partition(|entry| entry.reservation.version == entry.reservation.created_version);
-        let (inserted, updated) = tokio::join!(self.insert(&new), self.update(&changed));
+        let records: Vec<&Record> = chunk.iter().flat_map(|unsettled| unsettled.records.iter()).collect();
+        let (inserted, updated, recorded) =
+            tokio::join!(self.insert(&new), self.update(&changed), self.insert_records(&records));
         let mut failed = inserted?;
         failed.extend(updated?);
+        failed.extend(recorded?);
         Ok(failed)
     }
 
@@ -238,6 +242,25 @@ impl Settler {
         let command = rawdoc! { "insert": RESERVATIONS, "ordered": false, "documents": documents };
         let bulk = self.bulk(command, entries).await?;
         Ok(bulk.refused)
+    }
+
+    /// Records of operations, which never change: one whose `_id` is there is written.
+    async fn insert_records(&self, records: &[&Record]) -> Result<HashMap<String, String>, CommandError> {
+        let mut refused = HashMap::new();
+        if records.is_empty() {
+            return Ok(refused);
+        }
+        let mut documents = RawArrayBuf::new();
+        for record in records {
+            documents.push(&record.raw);
+        }
+        let command = rawdoc! { "insert": OPERATIONS, "ordered": false, "documents": documents };
+        let reply = self.deployment.write(command, Instant::now() + PATIENCE).await?;
+        for error in write_errors(&reply)?.into_iter().filter(|error| !error.id_exists) {
+            let record = records.get(error.index).ok_or_else(|| CommandError::Unclear(error.message.clone()))?;
+            refused.insert(record.id.clone(), error.message);
+        }
+        Ok(refused)
     }
 
     /// Changed reservations, each written unless a newer state stands there.
@@ -293,6 +316,7 @@ impl Settler {
             let mut unset = RawDocumentBuf::new();
             for key in keys {
                 unset.append(super::journal_path(*key), "");
+                unset.append(super::records_path(*key), "");
             }
             updates.push(rawdoc! { "q": filter, "u": { "$unset": unset } });
             is_empty = false;
@@ -307,12 +331,13 @@ impl Settler {
             return Ok(pairs.collect());
         }
         // Some have moved on meanwhile, or were refused; the reply does not tell which.
-        let keys = rawdoc! { "keys": { "$map": { "input": { "$objectToArray": "$journal" }, "in": "$$this.k" } } };
+        let keys = rawdoc! { "keys": journal_keys() };
         let stand = self.find_events(events, keys, deadline).await?;
         let is_out = |event_id: &EventId, keys: &[Version]| {
             let stands = stand.get(event_id.as_str()).and_then(|event| event.get_array("keys").ok());
-            let stands: HashSet<&str> = stands.into_iter().flatten().filter_map(bson::Bson::as_str).collect();
-            !keys.iter().any(|key| stands.contains(key.to_string().as_str()))
+            let stands: HashSet<Version> =
+                stands.into_iter().flatten().filter_map(journal_key).map(|(key, _)| key).collect();
+            !keys.iter().any(|key| stands.contains(key))
         };
         Ok(pairs.filter(|(event_id, keys)| is_out(event_id, keys)).collect())
     }
@@ -340,9 +365,9 @@ impl Settler {
         Ok(found.into_iter().filter_map(by_id).collect())
     }
 
-    /// Queues entries that were left behind: those that stood there at the last sweep already, or all of them at the
-    /// first one (`seen_before` is `None`), unless the process that made the commit shows that it lives. Returns the keys that
-    /// stand there now.
+    /// Queues entries that were left behind: those that stood there at the last sweep already, unless the process that made the
+    /// commit shows that it lives; or all of them at the first one (`seen_before` is `None`). Returns the keys that stand there
+    /// now.
     async fn sweep(
         &self,
         seen_before: Option<&HashSet<(EventId, Version)>>,
@@ -364,9 +389,11 @@ impl Settler {
                 let Some(event_id) = event.get_str("_id").ok().and_then(|id| EventId::parse(id).ok()) else { continue };
                 let mut left_here = Vec::new();
                 for (key, by) in event.get_array("keys").into_iter().flatten().filter_map(journal_key) {
-                    let stood = seen_before.is_none_or(|seen| seen.contains(&(event_id.clone(), key)));
-                    let in_other_hands = by.is_some_and(|by| living.contains(by));
-                    if stood && !in_other_hands && !self.journals.knows(&event_id, key) {
+                    let is_left = seen_before.is_none_or(|seen| {
+                        let in_other_hands = by.is_some_and(|by| living.contains(by));
+                        seen.contains(&(event_id.clone(), key)) && !in_other_hands
+                    });
+                    if is_left && !self.journals.knows(&event_id, key) {
                         left_here.push(key);
                     }
                     seen.insert((event_id.clone(), key));
@@ -470,7 +497,12 @@ impl Settler {
         };
         let found = self.deployment.read(find, Concern::Majority, deadline).await?;
         let Some(document) = found.into_iter().next() else { return Ok(()) };
-        let journal = JournalDocument::read(document, |_| true)?;
+        let mut records = JournalDocument::read_records(document.clone())?;
+        let mut journal = JournalDocument::read(document, |_| true)?;
+        // A process of an earlier version of this program takes out the reservations alone.
+        for key in records.keys() {
+            journal.entry(*key).or_default();
+        }
         for (key, reservations) in journal.into_iter().filter(|(key, _)| wanted(key)) {
             let entry = |reservation: &Arc<_>| {
                 let raw = ReservationDocument::raw(reservation)?;
@@ -479,8 +511,14 @@ impl Settler {
             let entries: bson::error::Result<Arc<[Entry]>> = reservations.iter().map(entry).collect();
             let entries = entries.map_err(|why| StoreError::Unreadable(format!("event {event_id}: {why}")))?;
             log::debug!(event_id:%, version = key.0, entries = entries.len(); "settling entries left in the journal");
+            let records = records.remove(&key).unwrap_or_default().into_iter().map(|raw| {
+                let id = raw.get_str("_id").map(str::to_owned);
+                id.map(|id| Record { id, raw })
+            });
+            let records: Result<Arc<[Record]>, _> = records.collect();
+            let records = records.map_err(|why| StoreError::Unreadable(format!("event {event_id}: {why}")))?;
             let trimmed = Trimmed::default();
-            self.journals.enqueue(Unsettled { event_id: event_id.clone(), key, entries, trimmed });
+            self.journals.enqueue(Unsettled { event_id: event_id.clone(), key, entries, records, trimmed });
         }
         Ok(())
     }
@@ -489,7 +527,11 @@ impl Settler {
 /// What gives the keys of an event's journal, each as [`journal_key`] reads it.
 fn journal_keys() -> RawDocumentBuf {
     rawdoc! { "$map": {
-        "input": { "$objectToArray": "$journal" },
+        // A commit's records lie under the same key, for longer if an earlier version of this program took out the rest.
+        "input": { "$concatArrays": [
+            { "$objectToArray": { "$ifNull": ["$journal", {}] } },
+            { "$objectToArray": { "$ifNull": ["$records", {}] } },
+        ] },
         "in": { "key": "$$this.k", "by": "$$this.v.by" },
     } }
 }

@@ -50,6 +50,9 @@ pub(super) fn event(fault: Fault, sound: &Event) -> Event {
         Fault::LosesQuotas => mangled.quotas = Quotas::default(),
         Fault::LosesSales => mangled.sales = Sales::Open,
         Fault::ForgetsEventOperations => mangled.operations.clear(),
+        Fault::ForgetsKeys => {
+            mangled.operations.iter_mut().for_each(|made| made.id = OperationId::Unasked);
+        }
         _ => {}
     }
     mangled

@@ -56,6 +56,19 @@ impl Unpacked {
     /// Those entries that are `wanted`, by a look at their documents.
     pub(super) fn entries(&self, wanted: impl Fn(&RawDocument) -> bool) -> Result<Vec<Reservation>, String> {
         let mut found = Vec::new();
+        self.each(|document| {
+            if wanted(document) {
+                let document: ReservationDocument =
+                    bson::deserialize_from_slice(document.as_bytes()).map_err(|why| why.to_string())?;
+                found.push(document.reservation()?);
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// Visits all documents in their order.
+    pub(super) fn each(&self, mut visit: impl FnMut(&RawDocument) -> Result<(), String>) -> Result<(), String> {
         let mut rest = &self.bytes[..];
         for _ in 0..self.entries {
             let size = rest.first_chunk().map_or(0, |size| i32::from_le_bytes(*size));
@@ -63,12 +76,8 @@ impl Unpacked {
             let (document, behind) = rest.split_at_checked(size).ok_or("an entry is cut off")?;
             rest = behind;
             let document = RawDocument::from_bytes(document).map_err(|why| why.to_string())?;
-            if wanted(document) {
-                let document: ReservationDocument =
-                    bson::deserialize_from_slice(document.as_bytes()).map_err(|why| why.to_string())?;
-                found.push(document.reservation()?);
-            }
+            visit(document)?;
         }
-        if rest.is_empty() { Ok(found) } else { Err("there is more behind the last entry".to_owned()) }
+        if rest.is_empty() { Ok(()) } else { Err("there is more behind the last entry".to_owned()) }
     }
 }

@@ -54,7 +54,7 @@ fn full_event() -> Event {
         (OperationId::Key(IdempotencyKey::parse("$key.1").expect("a key")), Some(Fingerprint(Uuid::from_u128(3)))),
         (OperationId::Minted(Uuid::from_u128(4)), None),
     ] {
-        event.remember(EventOperation { id, fingerprint, answer: event.summary() });
+        event.operations.push(EventOperation { id, fingerprint, answer: event.summary() });
     }
     event
 }
