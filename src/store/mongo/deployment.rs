@@ -111,7 +111,7 @@ pub(super) struct Deployment {
     database: Database,
     kind: OnceCell<Kind>,
     /// The deployment's logical time after the last write that a majority acknowledged to this process, or the last read
-    /// that proved what a majority has.
+    /// of what a majority has.
     acknowledged: Mutex<Option<Timestamp>>,
     /// Wakes who wants to know that something failed in passing: another primary may have taken over.
     pub(super) disturbed: Notify,
@@ -244,8 +244,11 @@ impl Deployment {
         }
         command.append(cstr!("readConcern"), read_concern);
         command.append(cstr!("maxTimeMS"), milliseconds_until(deadline)?);
-        if concern == Concern::Linearizable {
-            // One document at a time is read so, and of its reply more is needed than a cursor tells.
+        // What one read has shown, none after it may lack, also when another primary answers, whose majority snapshot may lag: so
+        // of its reply more is needed than a cursor tells. (Longer lists come in batches, and lean on what was noted before.)
+        let is_noted = concern == Concern::Majority
+            && matches!(command.get("singleBatch"), Ok(Some(whole)) if whole.as_bool() == Some(true));
+        if concern == Concern::Linearizable || is_noted {
             let reply = self.run(command, deadline).await?;
             self.note_acknowledged(&reply);
             return first_batch(reply);

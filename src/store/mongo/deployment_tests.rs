@@ -1,6 +1,30 @@
-use bson::doc;
+use bson::{RawArrayBuf, doc};
 
 use super::*;
+use crate::store::mongo::mongod;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_read_has_shown_bounds_every_later_read() {
+    let uri = mongod::shared::one_node().await.uri(&mongod::shared::unique_db("bounds"));
+    let soon = Instant::now() + Duration::from_secs(20);
+    let writer = Deployment::connect(&uri).await.expect("a good connection string");
+    let reader = Deployment::connect(&uri).await.expect("a good connection string");
+    let mut documents = RawArrayBuf::new();
+    documents.push(rawdoc! { "_id": "one" });
+    writer.write(rawdoc! { "insert": "events", "documents": documents }, soon).await.expect("written");
+    let known = |deployment: &Deployment| *deployment.acknowledged.lock().expect("a time");
+    assert_eq!(known(&reader), None, "nothing was read yet");
+    let find = rawdoc! { "find": "events", "filter": { "_id": "one" }, "singleBatch": true };
+    let found = reader.read(find, Concern::Majority, soon).await.expect("read");
+    assert_eq!(found.len(), 1);
+    assert!(
+        known(&writer).is_some() && known(&reader) >= known(&writer),
+        "another primary may show less than this one did"
+    );
+    for deployment in [writer, reader] {
+        deployment.shutdown().await;
+    }
+}
 
 fn told(error: Document) -> Vec<bool> {
     let mut error = error;
