@@ -1,7 +1,13 @@
 //! The composition root: the only file that knows every layer. It opens the store, puts the box office on it and the HTTP
 //! face in front, and takes them down in the opposite order.
 
-use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use actix_web::dev::Server;
 use tokio::{
@@ -11,9 +17,10 @@ use tokio::{
 
 use crate::{
     clock::SystemClock,
-    config::{Config, EventSettings, StoreSettings},
+    config::{AllowedHosts, Config, EventSettings, Listen, StoreSettings},
+    descriptors,
     domain::EventId,
-    http::{self, Desk, Readiness},
+    http::{self, ConnectionLimits, Desk, Hosts, Readiness},
     service::BoxOffice,
     store::{
         EventStore, StoreError,
@@ -29,10 +36,15 @@ const EVENT_PATIENCE: Duration = Duration::from_secs(2);
 /// The pause before the event is tried again.
 const EVENT_PAUSE: Duration = Duration::from_millis(500);
 
+/// Connections that there may be where nothing is set and there are descriptors enough. Each costs some tens of kilobytes
+/// while it is used, so that these are about a gigabyte at worst.
+const CONNECTIONS_MAX: usize = 50_000;
+
 /// A server, built and listening. Nothing is answered before [`Application::run_until`] runs.
 pub struct Application {
     greeting: Greeting,
     server: Server,
+    probes: Option<Server>,
     box_office: BoxOffice,
     readiness: Arc<Readiness>,
     opening: JoinHandle<()>,
@@ -42,6 +54,8 @@ pub struct Application {
 /// What the line at the start tells.
 struct Greeting {
     address: SocketAddr,
+    probes: Option<SocketAddr>,
+    connections: ConnectionLimits,
     store: String,
     event_id: EventId,
 }
@@ -52,9 +66,14 @@ impl Greeting {
             listening:% = format_args!("http://{}", self.address),
             store = self.store.as_str(),
             event_id:% = self.event_id,
+            connections_max = self.connections.connections_max,
+            connections_per_address_max = self.connections.per_address_max,
             program_version = env!("CARGO_PKG_VERSION");
             "TicketBoss is open"
         );
+        if let Some(address) = self.probes {
+            log::info!(listening:% = format_args!("http://{address}"); "the probes are answered on a port of their own too");
+        }
     }
 }
 
@@ -62,8 +81,10 @@ impl Greeting {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The socket cannot be had.
-    #[error("HOST, PORT: cannot listen on {host}:{port}: {why}")]
+    #[error("{settings}: cannot listen on {host}:{port}: {why}")]
     Listen {
+        /// The settings that name the address.
+        settings: &'static str,
         /// The address as it was set.
         host: String,
         /// The port as it was set.
@@ -103,11 +124,17 @@ impl Application {
     /// When the socket, the store or the server cannot be had.
     pub async fn build(config: Config) -> Result<Self, StartError> {
         let (listen, request_timeout) = (config.listen, config.limits.request_timeout);
-        let unavailable = |why| StartError::Listen { host: listen.host.clone(), port: listen.port, why };
-        let listener = http::bind(&listen.host, listen.port).map_err(unavailable)?;
-        let address = listener.local_addr().map_err(unavailable)?;
+        let (listener, address) = bind("HOST, PORT", &listen.host, listen.port)?;
+        let probes = listen.probe_port.map(|port| bind("HOST, PROBE_PORT", &listen.host, port)).transpose()?;
+        if !address.ip().is_loopback() && config.allowed_hosts == AllowedHosts::These(Vec::new()) {
+            log::info!(
+                "requests are answered that ask for localhost, HOST or an address; ALLOWED_HOSTS adds the names that clients use"
+            );
+        }
 
         let store = open_store(&config.store).await?;
+        // Not before, so that a start that fails says so in one line.
+        let connections = connection_limits(&listen, descriptors::raise_limit());
         let box_office = BoxOffice::new(store, config.limits);
         let readiness = Arc::new(Readiness::default());
         let desk = Desk {
@@ -117,18 +144,42 @@ impl Application {
             hold_seconds_max: config.event.hold_seconds_max,
             body_timeout: request_timeout,
             readiness: readiness.clone(),
+            hosts: match config.allowed_hosts {
+                AllowedHosts::Any => Hosts::any(),
+                AllowedHosts::These(names) => Hosts::of(&listen.host, address.ip(), names),
+            },
         };
-        let server = http::serve(listener, desk, shutdown_timeout(request_timeout)).map_err(StartError::Serve)?;
+        let shutdown_timeout = shutdown_timeout(request_timeout);
+        let (probes, probe_address) = match probes {
+            Some((listener, address)) => {
+                let server = http::serve_probes(listener, desk.clone(), shutdown_timeout).map_err(StartError::Serve)?;
+                (Some(server), Some(address))
+            }
+            None => (None, None),
+        };
+        let server = http::serve(listener, desk, connections, shutdown_timeout).map_err(StartError::Serve)?;
 
-        let greeting = Greeting { address, store: shown(&config.store), event_id: config.event.id.clone() };
+        let greeting = Greeting {
+            address,
+            probes: probe_address,
+            connections,
+            store: shown(&config.store),
+            event_id: config.event.id.clone(),
+        };
         let opening = tokio::spawn(open_event(box_office.clone(), config.event, readiness.clone()));
-        Ok(Self { greeting, server, box_office, readiness, opening, request_timeout })
+        Ok(Self { greeting, server, probes, box_office, readiness, opening, request_timeout })
     }
 
     /// Where it listens; with port 0, the port that it got.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.greeting.address
+    }
+
+    /// Where the probes are answered too, if anywhere.
+    #[must_use]
+    pub fn probe_addr(&self) -> Option<SocketAddr> {
+        self.greeting.probes
     }
 
     /// Serves until `stop` resolves. Then it is no longer ready, takes no more connections, answers what it has accepted,
@@ -139,6 +190,8 @@ impl Application {
     pub async fn run_until(mut self, stop: impl Future<Output = ()>) -> io::Result<()> {
         let handle = self.server.handle();
         let (mut server, mut stop) = (pin!(self.server), pin!(stop));
+        // The probes say that the server is stopping for as long as it does.
+        let probes = self.probes.map(|server| (server.handle(), tokio::spawn(server)));
         let mut opened = pin!(timeout(EVENT_PATIENCE, &mut self.opening));
         let mut greeted = false;
         let outcome = loop {
@@ -156,11 +209,37 @@ impl Application {
                 }
             }
         };
+        if let Some((handle, probes)) = probes {
+            handle.stop(true).await;
+            // What it has to say of its end is said by the other one.
+            let _ = probes.await;
+        }
         self.opening.abort();
         self.box_office.close(self.request_timeout * 2).await;
         log::info!("stopped");
         outcome
     }
+}
+
+fn bind(settings: &'static str, host: &str, port: u16) -> Result<(TcpListener, SocketAddr), StartError> {
+    let unavailable = |why| StartError::Listen { settings, host: host.to_owned(), port, why };
+    let listener = http::bind(host, port).map_err(unavailable)?;
+    let address = listener.local_addr().map_err(unavailable)?;
+    Ok((listener, address))
+}
+
+/// What is set, as far as there are descriptors for it.
+fn connection_limits(listen: &Listen, open_files_max: Option<u64>) -> ConnectionLimits {
+    let room = descriptors::room_for_connections(open_files_max);
+    if let Some(wanted) = listen.connections_max.filter(|wanted| *wanted > room) {
+        log::warn!(
+            connections_max = room, wanted, open_files_max:? = open_files_max;
+            "CONNECTIONS_MAX is more than the limit of open files allows; raise that (ulimit -Hn, LimitNOFILE) for more"
+        );
+    }
+    let connections_max = listen.connections_max.unwrap_or(CONNECTIONS_MAX).min(room);
+    let per_address_max = listen.connections_per_address_max.unwrap_or_else(|| connections_max.div_ceil(2));
+    ConnectionLimits { connections_max, per_address_max }
 }
 
 /// Time for every accepted request to be answered, in whole seconds, with some to spare for sending the answers.
@@ -179,7 +258,14 @@ async fn open_store(settings: &StoreSettings) -> Result<Arc<dyn EventStore>, Sta
             "MONGO_URI is set while DATA_DIR holds reservations; they stay behind there"
         );
     }
-    Ok(Arc::new(MongoStore::open(uri.expose()).await?))
+    let redacted = |why: StoreError| match why {
+        StoreError::Misconfigured(why) => StoreError::Misconfigured(uri.redact(&why)),
+        StoreError::Unavailable(why) => StoreError::Unavailable(uri.redact(&why)),
+        StoreError::ReadOnly(why) => StoreError::ReadOnly(uri.redact(&why)),
+        StoreError::Overloaded(why) => StoreError::Overloaded(uri.redact(&why)),
+        StoreError::Unreadable(why) => StoreError::Unreadable(uri.redact(&why)),
+    };
+    Ok(Arc::new(MongoStore::open(uri.expose()).await.map_err(redacted)?))
 }
 
 /// Where events and reservations are, for the log.
@@ -210,6 +296,7 @@ async fn open_event(box_office: BoxOffice, settings: EventSettings, readiness: A
         sleep(EVENT_PAUSE).await;
     };
     readiness.event_opened();
+    tokio::spawn(async move { box_office.look_over_events().await });
     log::info!(
         event_id:% = id,
         total_seats = event.total_seats,
@@ -260,6 +347,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn on_every_address_it_answers_for_every_address_and_no_name() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let flags = ["--host", "0.0.0.0", "--port", "0"];
+        let application = Application::build(config(&directory, &flags)).await.expect("it starts");
+        let url = format!("http://127.0.0.1:{}/", application.addr().port());
+        let running = tokio::spawn(application.run_until(std::future::pending()));
+        for (host, status) in
+            [("10.0.0.7:5000", 200), ("[2001:db8::1]", 200), ("localhost", 200), ("evil.example", 421)]
+        {
+            let asked = reqwest::Client::new().get(&url).header("host", host).send().await.expect("an answer");
+            assert_eq!(asked.status(), status, "{host}");
+        }
+        running.abort();
+    }
+
+    #[tokio::test]
     async fn what_is_in_the_way_is_named() {
         let directory = tempfile::tempdir().expect("a directory");
         let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -271,6 +374,39 @@ mod tests {
             let why = Application::build(config(&directory, flags)).await.err().expect("it cannot start");
             assert!(why.to_string().contains(wanted), "{why}");
             assert_eq!(why.exit_code(), exit_code, "{why}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_string_that_the_driver_refuses_is_not_repeated() {
+        let directory = tempfile::tempdir().expect("a directory");
+        for uri in [
+            "mongodb://user:sec/ret@host/?w=1",
+            "mongodb://user:sec:ret@host",
+            "mongodb://user:sec@ret@host",
+            "mongodb://user:sec%ret@host",
+            "mongodb://user:sec[ret]@host",
+            "mongodb://user:sec#ret@host",
+            "mongodb://user:secret",
+            "mongodb://user:secret@host:secret",
+            "mongodb://user:secret@host/?tls=maybe",
+            "mongodb://user:secret@host/a b?x=y",
+            "mongodb://user:secret@host/?authMechanism=nonsense",
+            "mongodb://user:secret@host/?tlsCertificateKeyFilePassword=secret&tls=secret",
+            "mongodb+srv://user:secret@host:1",
+            "mongodb+srv://user:secret@a,b",
+        ] {
+            let Ok(config) = Config::with_flags([
+                "--data-dir",
+                directory.path().to_str().expect("UTF-8"),
+                "--port=0",
+                &format!("--mongo-uri={uri}"),
+            ]) else {
+                continue;
+            };
+            let Err(why) = Application::build(config).await else { panic!("{uri} is taken") };
+            let line = why.to_string();
+            assert!(!line.contains("sec") && !line.contains("ret") && !line.contains('\n'), "{uri}: {line}");
         }
     }
 }

@@ -6,11 +6,14 @@
 use std::{ffi::OsString, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use crate::{
-    domain::{EventId, EventName},
+    domain::{EventId, EventName, TOTAL_SEATS_MAX},
+    http::HostName,
     service::Limits,
 };
 
+mod dotenv;
 mod mongo_uri;
+mod redacted;
 mod settings;
 mod sources;
 
@@ -19,7 +22,7 @@ pub use sources::InvalidSetting;
 
 use sources::Sources;
 
-/// The largest count that a setting takes: far more than any hall has seats, and far from where sums would overflow.
+/// The largest count that a setting takes where nothing else bounds it: far from where sums would overflow.
 const COUNT_MAX: u32 = 1_000_000;
 
 /// The longest hold, in seconds: a day. Seats that somebody keeps for longer than that are sold.
@@ -36,6 +39,8 @@ const TIMEOUT_MAX_MS: u32 = 600_000;
 pub struct Config {
     /// Where to listen.
     pub listen: Listen,
+    /// Whose requests to answer.
+    pub allowed_hosts: AllowedHosts,
     /// Where to keep events and reservations.
     pub store: StoreSettings,
     /// What to sell on the root paths.
@@ -53,6 +58,21 @@ pub struct Listen {
     pub host: String,
     /// A port; 0 means any free one.
     pub port: u16,
+    /// The probes' own port; 0 means any free one.
+    pub probe_port: Option<u16>,
+    /// The most connections at one time; if unset, as many as there is room for.
+    pub connections_max: Option<usize>,
+    /// The most connections from one address; half of those that there may be if unset.
+    pub connections_per_address_max: Option<usize>,
+}
+
+/// The hosts that are answered for beside the server's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AllowedHosts {
+    /// Every host.
+    Any,
+    /// These, as they were set; none when nothing is.
+    These(Vec<HostName>),
 }
 
 /// Where to keep events and reservations.
@@ -116,7 +136,7 @@ pub fn read() -> Result<Call, InvalidSetting> {
     match sources::flags(std::env::args_os())? {
         sources::Flags::Tell(text) => Ok(Call::Tell(text)),
         sources::Flags::Given(flags) => {
-            let dotenv = sources::dotenv(std::path::Path::new(".env"))?;
+            let dotenv = dotenv::read(std::path::Path::new(".env"))?;
             Ok(Call::Serve(Box::new(Config::from_sources(&Sources { flags, variable: &variable, dotenv })?)))
         }
     }
@@ -136,28 +156,48 @@ impl Config {
     }
 
     fn from_sources(sources: &Sources<'_>) -> Result<Self, InvalidSetting> {
+        // What looks like a connection string is meant for MONGO_URI; from here on nobody would keep its password.
+        let plain = |text: &str| (!redacted::may_hold_credentials(text)).then(|| text.to_owned());
         let usize_of = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
         let whole = |setting, range: RangeInclusive<u32>| {
             let what = format!("a whole number from {} to {}", range.start(), range.end());
             sources.required(setting, &what, |text| text.parse().ok().filter(|number| range.contains(number)))
         };
+        let count = |setting| {
+            let what = format!("a whole number from 1 to {COUNT_MAX}");
+            let parse = |text: &str| text.parse().ok().filter(|number| (1..=COUNT_MAX).contains(number)).map(usize_of);
+            sources.optional(setting, &what, parse)
+        };
         Ok(Self {
             listen: Listen {
-                host: sources.required(&settings::HOST, "an address or a host name", |text| Some(text.to_owned()))?,
+                host: sources.required(&settings::HOST, "an address or a host name", plain)?,
                 port: sources.required(&settings::PORT, "a port from 0 to 65535", |text| text.parse().ok())?,
+                probe_port: sources
+                    .optional(&settings::PROBE_PORT, "a port from 0 to 65535", |text| text.parse().ok())?,
+                connections_max: count(&settings::CONNECTIONS_MAX)?,
+                connections_per_address_max: count(&settings::CONNECTIONS_PER_ADDRESS_MAX)?,
             },
+            allowed_hosts: sources
+                .optional(
+                    &settings::ALLOWED_HOSTS,
+                    "host names or addresses with commas between them, or *",
+                    parse_hosts,
+                )?
+                .unwrap_or(AllowedHosts::These(Vec::new())),
             store: StoreSettings {
                 mongo_uri: sources.optional(&settings::MONGO_URI, MongoUri::WHAT, MongoUri::parse)?,
-                data_dir: sources.required(&settings::DATA_DIR, "a directory", |text| Some(text.into()))?,
+                data_dir: sources.required(&settings::DATA_DIR, "a directory", plain)?.into(),
             },
             event: EventSettings {
                 id: sources.required(&settings::EVENT_ID, "1 to 64 characters out of a-z, 0-9 and '-'", |text| {
                     EventId::parse(text).ok()
                 })?,
-                name: sources.required(&settings::EVENT_NAME, "1 to 200 characters, none of them control", |text| {
-                    EventName::parse(text).ok()
-                })?,
-                seats: whole(&settings::EVENT_SEATS, 1..=COUNT_MAX)?,
+                name: sources.required(
+                    &settings::EVENT_NAME,
+                    "1 to 200 characters, none of them invisible",
+                    |text| EventName::parse(text).ok(),
+                )?,
+                seats: whole(&settings::EVENT_SEATS, 1..=TOTAL_SEATS_MAX)?,
                 seats_per_reservation_max: whole(&settings::SEATS_PER_RESERVATION_MAX, 1..=COUNT_MAX)?,
                 hold_seconds_max: whole(&settings::HOLD_SECONDS_MAX, 1..=HOLD_SECONDS_MAX)?,
             },
@@ -182,6 +222,15 @@ impl Config {
             },
         })
     }
+}
+
+/// Reads hosts with commas between them.
+fn parse_hosts(text: &str) -> Option<AllowedHosts> {
+    if text.trim() == "*" {
+        return Some(AllowedHosts::Any);
+    }
+    let hosts = text.split(',').map(|host| HostName::parse(host.trim()));
+    hosts.collect::<Option<_>>().map(AllowedHosts::These)
 }
 
 /// Whether every bare word of a log filter is a level. `env_logger` takes any other one for the name of a module, so

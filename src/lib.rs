@@ -13,6 +13,7 @@
 pub mod application;
 pub mod clock;
 pub mod config;
+pub mod descriptors;
 pub mod domain;
 pub mod http;
 pub mod ids;

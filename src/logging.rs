@@ -3,12 +3,14 @@
 use std::{
     borrow::Cow,
     io::{self, Write},
+    sync::OnceLock,
+    time::Duration,
 };
 
-use env_logger::Builder;
+use env_logger::{Builder, Target};
 use jiff::Timestamp;
 use log::{
-    LevelFilter, Record,
+    Level, LevelFilter, Record,
     kv::{self, Key, Value, VisitSource, VisitValue},
 };
 use serde::{
@@ -21,18 +23,69 @@ use crate::{
     config::{LogFormat, Logging},
 };
 
+mod panics;
+mod queue;
+
+pub use panics::log_panics;
+
+use queue::Queue;
+
+/// How long the end of the process waits for somebody to read the last lines.
+const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The lines of this process. A process has one standard error, and so one queue in front of it.
+static LINES: OnceLock<Queue> = OnceLock::new();
+
 /// Starts logging on standard error. A logger that is there already, as in a test's process, is left in place.
+///
+/// Lines are written by a thread of their own; whoever ends the process must [`flush`].
 pub fn start(logging: &Logging) {
-    let write: fn(&mut env_logger::fmt::Formatter, &Record<'_>) -> io::Result<()> = match logging.format {
-        LogFormat::Text => |out, record| write_text(out, SystemClock.now(), record),
-        LogFormat::Json => |out, record| write_json(out, SystemClock.now(), record),
-    };
+    let format = logging.format;
+    let write = move |out: &mut env_logger::fmt::Formatter, record: &Record<'_>| write_line(out, format, record);
     let mut builder = Builder::new();
     // The one tells at "info" what our own first line tells better, the other calls whatever is no HTTP an error, so that
     // anybody could fill the log. A filter that names them has its way.
     builder.filter_module("actix_server", LevelFilter::Warn).filter_module("actix_http", LevelFilter::Off);
     builder.parse_filters(&logging.filter).format(write);
+    // Without a thread the lines are written where they are made.
+    if let Ok(lines) = Queue::start(io::stderr(), move |count| dropped_line(format, count)) {
+        let lines = LINES.get_or_init(|| lines);
+        builder.target(Target::Pipe(Box::new(lines.clone())));
+    }
     let _ = builder.try_init();
+}
+
+/// Waits until all lines are written; if nobody reads them, for a second.
+pub fn flush() {
+    if let Some(lines) = LINES.get() {
+        lines.flush(FLUSH_PATIENCE);
+    }
+}
+
+fn write_line(out: &mut impl Write, format: LogFormat, record: &Record<'_>) -> io::Result<()> {
+    match format {
+        LogFormat::Text => write_text(out, SystemClock.now(), record),
+        LogFormat::Json => write_json(out, SystemClock.now(), record),
+    }
+}
+
+/// What is told in the place of lines that found no room.
+fn dropped_line(format: LogFormat, count: u64) -> Vec<u8> {
+    let pairs = [("dropped", Value::from(count))];
+    let mut record = Record::builder();
+    let mut line = Vec::new();
+    // Writing to memory cannot fail.
+    let _ = write_line(
+        &mut line,
+        format,
+        &record
+            .level(Level::Warn)
+            .target(module_path!())
+            .args(format_args!("lines of the log were dropped: it was read too slowly"))
+            .key_values(&pairs)
+            .build(),
+    );
+    line
 }
 
 /// `2025-06-01T12:00:00.000Z INFO  target: message key=value …`
@@ -125,7 +178,6 @@ impl<M: SerializeMap> VisitValue<'_> for Member<'_, M> {
 
 #[cfg(test)]
 mod tests {
-    use log::Level;
     use serde_json::json;
 
     use super::*;
@@ -168,6 +220,14 @@ mod tests {
                 "replayed": true, "why": "no \"good\"\nreason", "empty": "",
             })
         );
+    }
+
+    #[test]
+    fn dropped_lines_are_told_in_the_form_of_the_log() {
+        let text = String::from_utf8(dropped_line(LogFormat::Text, 7)).expect("UTF-8");
+        assert!(text.contains("WARN  ticketboss::logging: lines") && text.ends_with(" dropped=7\n"), "{text}");
+        let json: serde_json::Value = serde_json::from_slice(&dropped_line(LogFormat::Json, 7)).expect("JSON");
+        assert_eq!((&json["level"], &json["dropped"]), (&json!("WARN"), &json!(7)));
     }
 
     #[test]

@@ -24,7 +24,10 @@ fn main() -> ExitCode {
     match config::read() {
         Ok(Call::Serve(config)) => {
             logging::start(&config.logging);
-            serve(*config)
+            logging::log_panics();
+            let exit_code = serve(*config);
+            logging::flush();
+            exit_code
         }
         Ok(Call::Tell(text)) => {
             // A reader that has seen enough, like `head`, is no failure.
@@ -45,6 +48,8 @@ fn serve(config: Config) -> ExitCode {
         Err(why) => return failed(&format!("cannot start: {why}"), 1),
     };
     runtime.block_on(async {
+        #[cfg(target_os = "linux")]
+        survive_full_files();
         let stop = match stop_signal() {
             Ok(stop) => stop,
             Err(why) => return failed(&format!("cannot listen to signals: {why}"), 1),
@@ -65,6 +70,16 @@ fn failed(why: &str, exit_code: u8) -> ExitCode {
     ExitCode::from(exit_code)
 }
 
+/// A file that would grow past what the system allows (`ulimit -f`) ends a process by a signal, unless that is handled: then
+/// the write fails, which the store deals with as with a full disk.
+#[cfg(target_os = "linux")]
+fn survive_full_files() {
+    // The handler stays after the listener is dropped.
+    if let Err(why) = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())) {
+        log::debug!("a file that grows past the system's limit will end this process: {why}");
+    }
+}
+
 /// Resolves at the first SIGTERM or SIGINT. The second ends the process there and then: whoever sends it has waited long
 /// enough, and a crash at any moment is something that the stores are built for.
 fn stop_signal() -> io::Result<oneshot::Receiver<()>> {
@@ -78,6 +93,7 @@ fn stop_signal() -> io::Result<oneshot::Receiver<()>> {
         let _ = stop.send(());
         let second = next().await;
         log::warn!(signal = second; "told to stop at once");
+        logging::flush();
         process::exit(1);
     });
     Ok(stopped)

@@ -48,6 +48,8 @@
 //! - `growth` frees seats by cancelling where an event could not hold more: the cancelled ones stay behind the event.
 //! - In `overload` the store is slowed by a line that delays all that goes to it by 100 ms, and the server's `INBOX_MAX` is 1,024,
 //!   so that the offered load stays within what the machine can ask and answer.
+//! - In `hostile` the hostile clients are threads of the generator too: what they cost there is taken from everybody. Its three
+//!   parts follow one another on the same server, so that a peak of memory holds the parts before.
 //! - `fdatasync` is of the directory that data directories are made in; the two may differ where that is moved.
 
 mod arguments;
@@ -56,6 +58,7 @@ mod chart;
 mod failure;
 mod generator;
 mod ground;
+mod hostile;
 mod lab;
 mod limits;
 #[allow(unused_imports, reason = "a bench without the harness is compiled with cfg(test), but its tests fall away")]

@@ -29,7 +29,7 @@ pub(crate) struct Side {
 }
 
 /// All scenarios, in the order in which they run.
-pub(crate) static ALL: [Scenario; 14] = [
+pub(crate) static ALL: [Scenario; 15] = [
     scenario("throughput", "POST /reservations for every store and number of clients", throughput),
     scenario("limits", "the service against what machine and store allow: /health, insertMany, fdatasync", limits),
     scenario("baselines", "the service against what others would write on the same database", baselines),
@@ -44,6 +44,7 @@ pub(crate) static ALL: [Scenario; 14] = [
     scenario("many-events", "a thousand events evenly loaded, against one", many_events),
     scenario("waiting", "100,000 on the waitlist, then cancellations that promote some", waiting),
     scenario("named-seats", "a hall of 20,000 named seats, against general admission", named_seats),
+    scenario("hostile", "good traffic alone, and beside clients that mean no good", hostile),
 ];
 
 const fn scenario(name: &'static str, about: &'static str, build: fn(&Plan) -> Vec<Side>) -> Scenario {
@@ -86,6 +87,10 @@ pub(crate) fn wanted(target: &Target) -> String {
     let (sign, limit) = match target.bound {
         Bound::AtLeast(limit) => (">=", limit),
         Bound::AtMost(limit) => ("<=", limit),
+        Bound::MoreByAtMost(limit) => {
+            let other = target.over.map(|(other, _)| other).unwrap_or_default();
+            return format!("{side}, {} at most {limit} more than {other}", figure.name());
+        }
     };
     format!("{side}, {} {sign} {limit}{}", figure.name(), over.unwrap_or_default())
 }
@@ -228,6 +233,11 @@ fn named_seats(plan: &Plan) -> Vec<Side> {
         [of("general admission", false), of("seat map", true)]
     };
     [Embedded, OneNode].into_iter().flat_map(sides).collect()
+}
+
+fn hostile(plan: &Plan) -> Vec<Side> {
+    let behind = plan.reservations / 4;
+    vec![side("embedded", Embedded, 32, Work::Hostile { store: Embedded, behind })]
 }
 
 /// The full name of a part of a side, for those that give two figures.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::redacted::{redacted, secrets, without};
+
 /// A MongoDB connection string. Printed, it shows its hosts and its database, and nothing else.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MongoUri(String);
@@ -25,14 +27,17 @@ impl MongoUri {
     pub fn expose(&self) -> &str {
         &self.0
     }
+
+    /// What somebody who was given the whole string says of it, without the credentials.
+    #[must_use]
+    pub fn redact(&self, message: &str) -> String {
+        without(message, &secrets(&self.0))
+    }
 }
 
 impl fmt::Display for MongoUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (scheme, rest) = self.0.split_once("://").unwrap_or_default();
-        // Options may be credentials too. The last '@' counts, for one that is not escaped belongs to the password.
-        let address = rest.split('?').next().unwrap_or_default().rsplit('@').next().unwrap_or_default();
-        write!(f, "{scheme}://{address}")
+        f.write_str(&redacted(&self.0))
     }
 }
 

@@ -27,6 +27,33 @@ pub(super) static HOST: Setting = Setting {
 };
 pub(super) static PORT: Setting =
     Setting { name: "PORT", default: "5000", group: LISTEN, help: "Port; 0 is any free one, and the log says which" };
+pub(super) static ALLOWED_HOSTS: Setting = Setting {
+    name: "ALLOWED_HOSTS",
+    default: "",
+    group: LISTEN,
+    help: "Host names that are answered beside localhost and HOST, separated by commas, each with or without a port;\n\
+           * is every name. Behind a proxy or a load balancer: the names that clients use",
+};
+pub(super) static PROBE_PORT: Setting = Setting {
+    name: "PROBE_PORT",
+    default: "",
+    group: LISTEN,
+    help: "Port on which /health, /livez and /readyz are answered too, with room of their own",
+};
+pub(super) static CONNECTIONS_MAX: Setting = Setting {
+    name: "CONNECTIONS_MAX",
+    default: "",
+    group: LISTEN,
+    help: "Most connections at one time; if unset 50000, or as many as the limit of open\n\
+           files allows",
+};
+pub(super) static CONNECTIONS_PER_ADDRESS_MAX: Setting = Setting {
+    name: "CONNECTIONS_PER_ADDRESS_MAX",
+    default: "",
+    group: LISTEN,
+    help: "Most connections from one address; if unset half of all. Behind one load\n\
+           balancer, set it as high as CONNECTIONS_MAX",
+};
 pub(super) static MONGO_URI: Setting = Setting {
     name: "MONGO_URI",
     default: "",
@@ -92,9 +119,13 @@ pub(super) static RUST_LOG: Setting = Setting {
 };
 
 /// All of them, in the order of help and `.env.example`.
-pub(super) static ALL: [&Setting; 15] = [
+pub(super) static ALL: [&Setting; 19] = [
     &HOST,
     &PORT,
+    &ALLOWED_HOSTS,
+    &PROBE_PORT,
+    &CONNECTIONS_MAX,
+    &CONNECTIONS_PER_ADDRESS_MAX,
     &MONGO_URI,
     &DATA_DIR,
     &EVENT_ID,

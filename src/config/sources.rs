@@ -3,11 +3,14 @@
 //! clap reads the flags and writes the help. It is not asked to read the variables, because it takes an empty one for
 //! a value, and knows no third place.
 
-use std::{ffi::OsString, fmt, io, path::Path};
+use std::{ffi::OsString, fmt, path::Path};
 
 use clap::{Arg, ArgMatches, Command, error::ErrorKind, parser::ValueSource};
 
-use super::settings::{self, Setting};
+use super::{
+    redacted::{redacted, redacted_in},
+    settings::{self, Setting},
+};
 
 const ABOUT: &str = "Sells the seats of an event over HTTP: exactly, and faster the more people want them.";
 
@@ -35,6 +38,11 @@ pub(super) enum Flags {
 pub struct InvalidSetting(String);
 
 impl InvalidSetting {
+    /// A file cannot be used; `why` reads on from its name.
+    pub(super) fn of_file(path: &Path, why: &str) -> Self {
+        Self(format!("{}: {why}", path.display()))
+    }
+
     pub(super) fn nothing_to_serve() -> Self {
         Self("these flags ask for help, not for a server".to_owned())
     }
@@ -69,10 +77,10 @@ impl Sources<'_> {
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Result<T, InvalidSetting> {
         let (text, place) = self.find(setting)?;
-        // A text may hold a credential, even under another setting's name by mistake.
-        let shown = if text.contains("://") { String::new() } else { format!(" {text:?}") };
-        let refused =
-            || InvalidSetting(format!("{}: the value{shown} {place} cannot be used; give {what}", setting.name));
+        let refused = || {
+            let shown = redacted(&text);
+            InvalidSetting(format!("{}: the value {shown:?} {place} cannot be used; give {what}", setting.name))
+        };
         parse(&text).ok_or_else(refused)
     }
 
@@ -102,7 +110,6 @@ impl Sources<'_> {
             let not_text = |_| InvalidSetting(format!("{}: the value in the environment is not UTF-8", setting.name));
             return Ok((text.into_string().map_err(not_text)?, Place::Environment));
         }
-        // As with duplicate variables anywhere, the first one counts.
         let in_file = self.dotenv.iter().find(|(name, text)| name == setting.name && !text.is_empty());
         Ok(match in_file {
             Some((_, text)) => (text.clone(), Place::DotEnv),
@@ -113,13 +120,14 @@ impl Sources<'_> {
 
 /// Reads the flags; the first of `args` is the program's name.
 pub(super) fn flags(args: impl IntoIterator<Item = OsString>) -> Result<Flags, InvalidSetting> {
-    match command().try_get_matches_from(args) {
+    let args: Vec<_> = args.into_iter().collect();
+    match command().try_get_matches_from(&args) {
         Ok(matches) => Ok(Flags::Given(matches)),
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             Ok(Flags::Tell(error.render().to_string()))
         }
         Err(error) => {
-            let text = error.render().to_string();
+            let text = redacted_in(error.render().to_string(), args.iter().map(|arg| &**arg));
             let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
             Err(InvalidSetting(format!("{first}; see ticketboss --help")))
         }
@@ -137,32 +145,4 @@ fn command() -> Command {
         let flag = flag.help(setting.help).help_heading(setting.group);
         command.arg(if setting.default.is_empty() { flag } else { flag.default_value(setting.default) })
     })
-}
-
-/// Reads `.env`; none is as good as an empty one. Its lines are never repeated in a message: one of them may hold
-/// a credential.
-pub(super) fn dotenv(path: &Path) -> Result<Vec<(String, String)>, InvalidSetting> {
-    let unreadable = |why: io::Error| InvalidSetting(format!("{}: cannot be read: {why}", path.display()));
-    let entries = match dotenvy::from_path_iter(path) {
-        Ok(entries) => entries,
-        Err(dotenvy::Error::Io(why)) if why.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(dotenvy::Error::Io(why)) => return Err(unreadable(why)),
-        Err(_) => return Err(unreadable(io::ErrorKind::InvalidData.into())),
-    };
-    let mut read: Vec<(String, String)> = Vec::new();
-    for entry in entries {
-        match entry {
-            Ok(pair) => read.push(pair),
-            Err(dotenvy::Error::Io(why)) => return Err(unreadable(why)),
-            Err(_) => {
-                let place =
-                    read.last().map_or("its first line".to_owned(), |(name, _)| format!("the line after {name}"));
-                return Err(InvalidSetting(format!(
-                    "{}: {place} is not NAME=value; quote a value that holds spaces or #",
-                    path.display()
-                )));
-            }
-        }
-    }
-    Ok(read)
 }

@@ -18,7 +18,14 @@ fn config(flags: &[&str], variables: &[(&str, &str)], dotenv: &[(&str, &str)]) -
 #[test]
 fn without_settings_the_meetup_is_sold_from_an_embedded_store() {
     let config = config(&[], &[], &[]).expect("the defaults are good");
-    assert_eq!(config.listen, Listen { host: "127.0.0.1".to_owned(), port: 5000 });
+    let listen = Listen {
+        host: "127.0.0.1".to_owned(),
+        port: 5000,
+        probe_port: None,
+        connections_max: None,
+        connections_per_address_max: None,
+    };
+    assert_eq!(config.listen, listen);
     assert_eq!(config.store, StoreSettings { mongo_uri: None, data_dir: "./data".into() });
     assert_eq!(config.event.id.as_str(), "node-meetup-2025");
     assert_eq!(config.event.name.as_str(), "Node.js Meet-up");
@@ -28,6 +35,16 @@ fn without_settings_the_meetup_is_sold_from_an_embedded_store() {
     assert_eq!((commit_batch_max, commit_attempts_max, inbox_max), (1_024, 100, 16_384));
     assert_eq!(request_timeout, Duration::from_secs(5));
     assert_eq!(config.logging, Logging { format: LogFormat::Text, filter: "info".to_owned() });
+}
+
+#[test]
+fn hosts_are_listed_with_commas_or_are_all() {
+    let hosts = |text| config(&[], &[("ALLOWED_HOSTS", text)], &[]).expect("good settings").allowed_hosts;
+    let name = |text| HostName::parse(text).expect("a host");
+    assert_eq!(hosts("*"), AllowedHosts::Any);
+    assert_eq!(hosts(""), AllowedHosts::These(vec![]));
+    let listed = vec![name("tickets.example"), name("api.example:8443"), name("[2001:db8::1]")];
+    assert_eq!(hosts("tickets.example, API.example:8443,[2001:db8::1]"), AllowedHosts::These(listed));
 }
 
 #[test]
@@ -48,6 +65,13 @@ fn a_bad_value_is_named_in_one_line() {
     for (name, bad) in [
         ("PORT", "65536"),
         ("PORT", "http"),
+        ("ALLOWED_HOSTS", "http://tickets.example"),
+        ("ALLOWED_HOSTS", "tickets.example,,other.example"),
+        ("ALLOWED_HOSTS", "*.example"),
+        ("PROBE_PORT", "65536"),
+        ("CONNECTIONS_MAX", "0"),
+        ("CONNECTIONS_PER_ADDRESS_MAX", "0"),
+        ("CONNECTIONS_PER_ADDRESS_MAX", "many"),
         ("MONGO_URI", "postgres://user:secret@host"),
         ("EVENT_ID", "Node Meetup"),
         ("EVENT_NAME", " "),
@@ -67,6 +91,16 @@ fn a_bad_value_is_named_in_one_line() {
         ("RUST_LOG", "ticketboss=loud"),
         ("RUST_LOG", "debgu"),
         ("PORT", "mongodb://user:secret@host"),
+        ("HOST", "mongodb://user:secret@host/shop?authSource=secret"),
+        ("HOST", "user:secret@host"),
+        ("DATA_DIR", "mongodb://user:secret@host/shop"),
+        ("DATA_DIR", "mongodb:/user:secret@host"),
+        ("EVENT_ID", "mongodb+srv://user:secret@host"),
+        ("RUST_LOG", "mongodb://user:secret@host"),
+        ("LOG_FORMAT", "user:secret@host"),
+        ("MONGO_URI", "mongodb:/user:secret@host"),
+        ("MONGO_URI", "user:secret@host"),
+        ("MONGO_URI", "mongodb://user:sec?ret@secret"),
     ] {
         let flag = format!("--{}={bad}", name.to_lowercase().replace('_', "-"));
         let lines = [config(&[&flag], &[], &[]), config(&[], &[(name, bad)], &[]), config(&[], &[], &[(name, bad)])];
@@ -85,8 +119,13 @@ fn a_bad_flag_is_named_in_one_line() {
         (&["--port"], "'--port <PORT>'"),
         (&["--port", "1", "--port", "2"], "'--port <PORT>'"),
         (&["serve"], "'serve'"),
+        (&["mongodb://user:secret@host"], "mongodb://host"),
+        (&["mongodb://user:sec\nret@host"], "mongodb://host"),
+        (&["--mongo-url=mongodb://user:secret@host"], "'--mongo-url'"),
+        (&["--mongo-uri", "mongodb://a", "--mongo-uri", "mongodb://user:secret@host"], "'--mongo-uri <MONGO_URI>'"),
     ] {
         let line = config(flags, &[], &[]).expect_err("a bad flag");
+        assert!(!line.contains("sec"), "{line}");
         assert!(line.contains(wanted) && line.contains("--help") && !line.contains('\n'), "{line}");
     }
 }
@@ -128,9 +167,9 @@ fn a_file_is_read_and_a_broken_one_is_refused_without_repeating_it() {
     let path = directory.path().join(".env");
     let read = |text: &[u8]| {
         std::fs::write(&path, text).expect("written");
-        sources::dotenv(&path).map_err(|why| why.to_string())
+        dotenv::read(&path).map_err(|why| why.to_string())
     };
-    assert_eq!(sources::dotenv(&directory.path().join("absent")), Ok(Vec::new()));
+    assert_eq!(dotenv::read(&directory.path().join("absent")), Ok(Vec::new()));
     let pair = |name: &str, text: &str| (name.to_owned(), text.to_owned());
     let good = b"# a comment\nPORT=6000\n\nexport HOST='::1'\nEVENT_NAME=\"A show\" # more\n";
     assert_eq!(read(good), Ok(vec![pair("PORT", "6000"), pair("HOST", "::1"), pair("EVENT_NAME", "A show")]));
@@ -138,6 +177,6 @@ fn a_file_is_read_and_a_broken_one_is_refused_without_repeating_it() {
         let line = read(broken).expect_err("broken");
         assert!(line.contains(".env: ") && !line.contains("secret") && !line.contains('\n'), "{line}");
     }
-    let unreadable = sources::dotenv(directory.path()).expect_err("a directory is no file");
+    let unreadable = dotenv::read(directory.path()).expect_err("a directory is no file");
     assert!(unreadable.to_string().contains("cannot be read"), "{unreadable}");
 }

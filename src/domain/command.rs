@@ -2,11 +2,10 @@
 
 use std::{num::NonZeroU32, sync::Arc};
 
-use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    Description, Details, EventName, EventSummary, Fingerprint, HoldSeconds, IdSalt, IdempotencyKey, Location,
+    Description, Details, EventName, EventSummary, Fingerprint, HoldSeconds, IdSalt, IdempotencyKey, Location, Moment,
     OperationId, PartnerId, Price, Quotas, Reservation, ReservationId, Sales, SeatCount, SeatId, Status, Version,
     fingerprint::{keyed_uuid, operation_uuid},
 };
@@ -23,13 +22,15 @@ pub struct Command {
     pub request: Request,
 }
 
-/// The condition of an `If-Match` header (RFC 9110 section 13.1.1).
+/// What `If-Match` and `If-None-Match` ask for together (RFC 9110 sections 13.1.1 and 13.1.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expected {
     /// `*`: at any version, as long as there is an event.
     Any,
     /// Only at one of these versions.
     Versions(Vec<Version>),
+    /// At any but these versions.
+    Except(Vec<Version>),
 }
 
 impl Expected {
@@ -39,6 +40,7 @@ impl Expected {
         match self {
             Self::Any => true,
             Self::Versions(versions) => versions.contains(&version),
+            Self::Except(versions) => !versions.contains(&version),
         }
     }
 }
@@ -89,7 +91,7 @@ pub struct Amend {
     /// What it is.
     pub description: Option<Option<Description>>,
     /// When it begins.
-    pub starts_at: Option<Option<Timestamp>>,
+    pub starts_at: Option<Option<Moment>>,
     /// Where it is.
     pub location: Option<Option<Location>>,
     /// What a seat costs.
@@ -224,10 +226,22 @@ pub struct Amendment {
 /// What a command was about, as its answer shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subject {
-    /// A reservation.
+    /// A reservation. One that was cancelled too, if that served nobody.
     Reservation(Arc<Reservation>),
+    /// A reservation that was cancelled, and who has seats for it.
+    Cancellation(Box<Cancellation>),
     /// The event itself.
     Event(Box<EventSummary>),
+}
+
+/// A reservation that was cancelled, and what that led to at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cancellation {
+    /// The reservation as it is then.
+    pub cancelled: Arc<Reservation>,
+    /// Those who left the waitlist for its seats in the same commit, in their order, as they are then: the first
+    /// [`super::operation::PROMOTED_MAX`] of them. What one commit had no room for follows with the next, untold.
+    pub promoted: Vec<Arc<Reservation>>,
 }
 
 /// What came of a command.
@@ -259,9 +273,12 @@ pub enum Rejection {
     /// Named seats that somebody else has, or that are not for sale.
     #[error("these seats are taken: {}", list(.0))]
     SeatTaken(Vec<SeatId>),
-    /// Named seats that the event does not have; all of those that were named when its seats have no names.
+    /// Named seats that the event does not have, though it has others.
     #[error("the event has no such seats: {}", list(.0))]
     UnknownSeats(Vec<SeatId>),
+    /// Seats were named of an event whose seats have no names.
+    #[error("the event has no such seats: {}", list(.0))]
+    SeatsHaveNoNames(Vec<SeatId>),
     /// More seats than one reservation of this event may take.
     #[error("one reservation of this event may take {max} seats at most")]
     TooManySeats {
@@ -293,6 +310,9 @@ pub enum Rejection {
     /// No such reservation, or it is cancelled already.
     #[error("there is no such active reservation: {0}")]
     UnknownReservation(ReservationId),
+    /// The reservation was held, and its time is over: there is nothing to give back.
+    #[error("the reservation has expired: {0}")]
+    ReservationExpired(ReservationId),
     /// An event cannot have fewer seats than are taken.
     #[error("{taken} seats are taken, so there cannot be only {requested}")]
     SeatsTaken {
@@ -331,6 +351,15 @@ impl Limited {
         match self {
             Self::Seats => "seats",
             Self::Reservations => "reservations",
+        }
+    }
+
+    /// The word for one of it.
+    #[must_use]
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Seats => "seat",
+            Self::Reservations => "reservation",
         }
     }
 }

@@ -9,6 +9,9 @@ use super::{
     SeatState, Status, Step, Version,
 };
 
+/// The most seats of an event whose seats have no names: a city, not a hall, and far from where sums would overflow.
+pub const TOTAL_SEATS_MAX: u32 = 10_000_000;
+
 /// An event at one version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {

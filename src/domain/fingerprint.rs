@@ -3,14 +3,13 @@
 use std::num::NonZeroU32;
 
 use hmac::{Hmac, KeyInit, Mac};
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{
-    Amend, Description, Event, EventId, EventName, IdSalt, IdempotencyKey, Location, OperationId, PartnerId, Price,
-    Reserve, Sales,
+    Amend, Description, Event, EventId, EventName, IdSalt, IdempotencyKey, Location, Moment, OperationId, PartnerId,
+    Price, Reserve, Sales,
 };
 
 /// What a request asked for, as a digest: two requests under one key are the same request when these agree.
@@ -69,7 +68,7 @@ impl Fingerprint {
         fields.add_text("name", Some(event.name.as_str()));
         let details = &event.details;
         fields.add_text("description", details.description.as_ref().map(Description::as_str));
-        fields.add_number("startsAt", details.starts_at.map(Timestamp::as_millisecond));
+        fields.add_number("startsAt", details.starts_at.map(Moment::as_millisecond));
         fields.add_text("location", details.location.as_ref().map(Location::as_str));
         if let Some(price) = &details.price {
             fields.add("price", &price_bytes(price));

@@ -48,7 +48,16 @@ pub struct Operation {
     pub expires_at: Option<Timestamp>,
     /// Its place on the waitlist, counted from 1, if it joined.
     pub waitlist_position: Option<u32>,
+    /// When it was done, in whole milliseconds; `None` at the time when the reservation was made, and for what earlier versions
+    /// of this program did.
+    pub at: Option<Timestamp>,
+    /// Who was given seats because this one was cancelled, by their uuid: [`PROMOTED_MAX`] at most.
+    pub promoted: Vec<Uuid>,
 }
+
+/// How many of those who were served by a cancel are remembered, for whoever asks again: ten times what an ordinary reservation can
+/// make room for. They are part of every document that carries the reservation.
+pub const PROMOTED_MAX: usize = 100;
 
 /// What is known for ever of an operation that left no trace in a reservation's own history. It is found by an id that follows
 /// from the operation's own ([`super::Command::record_uuid`]), and never changes.

@@ -2,33 +2,39 @@
 
 use std::{fmt, num::NonZeroU32, sync::Arc};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{EventId, Fingerprint, InvalidValue, Operation, OperationId, SeatId, Version};
+use super::{
+    EventId, Fingerprint, InvalidValue, LAST_TIMESTAMP_MS, Operation, OperationId, SeatId, Version,
+    text::{self, Kind},
+};
 
-/// Who reserves: 1 to 64 characters, not blank, no control characters.
+/// Who reserves: 1 to 64 characters that can be seen, in NFC and trimmed, so that no two ids look alike and differ.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PartnerId(Arc<str>);
 
 impl PartnerId {
-    /// Takes `text` as a partner id.
+    /// The most characters that it may have.
+    pub const CHARS_MAX: usize = 64;
+
+    /// Takes `text` as a partner id, in its normal form.
     ///
     /// # Errors
-    /// When it is blank, longer than 64 characters, or holds a control character.
+    /// When it is blank, longer than that, or holds what cannot be seen.
     pub fn parse(text: &str) -> Result<Self, InvalidValue> {
-        if text.trim().is_empty() {
-            return Err(InvalidValue("must not be blank".to_owned()));
-        }
-        if text.chars().count() > 64 {
-            return Err(InvalidValue("must be at most 64 characters".to_owned()));
-        }
-        if text.chars().any(char::is_control) {
-            return Err(InvalidValue("must not contain control characters".to_owned()));
-        }
-        Ok(Self(text.into()))
+        text::checked(text, Kind::Id, Self::CHARS_MAX).map(Self)
+    }
+
+    /// Takes a partner id as a store holds it: by the rules of its time. One that earlier versions took in another form than
+    /// the normal one stays readable, and is another partner than the one in normal form.
+    ///
+    /// # Errors
+    /// When no version of this program has written it.
+    pub fn stored(text: &str) -> Result<Self, InvalidValue> {
+        text::stored(text, Self::CHARS_MAX).map(Self)
     }
 
     /// The id as text.
@@ -85,10 +91,12 @@ impl HoldSeconds {
         self.0.get()
     }
 
-    /// When a hold of this length that begins at `start` lapses.
+    /// When a hold of this length that begins at `start`, a whole millisecond, lapses: at the last time that can be stored at
+    /// most.
     #[must_use]
     pub fn after(self, start: Timestamp) -> Timestamp {
-        start.saturating_add(SignedDuration::from_secs(i64::from(self.get()))).unwrap_or(Timestamp::MAX)
+        let end = start.as_millisecond().saturating_add(i64::from(self.get()) * 1_000).min(LAST_TIMESTAMP_MS);
+        Timestamp::from_millisecond(end).unwrap_or(start)
     }
 }
 
@@ -238,6 +246,12 @@ impl Reservation {
         self.operations.iter().find(|operation| operation.id == *id)
     }
 
+    /// When it was last changed; where that is not known, when it was made.
+    #[must_use]
+    pub fn updated_at(&self) -> Timestamp {
+        self.operations.last().and_then(|operation| operation.at).unwrap_or(self.created_at)
+    }
+
     /// Its place on the waitlist when it joined, counted from 1, if it stands there now.
     #[must_use]
     pub fn waitlist_position_at_first(&self) -> Option<u32> {
@@ -266,6 +280,16 @@ mod tests {
         for other in [UUID, "", ".", "x.", &upper, &simple, &braced, &dotted, &format!(".{UUID}"), &format!("{text} ")]
         {
             assert_eq!(ReservationId::parse(other), None, "{other:?} is not canonical");
+        }
+    }
+
+    #[test]
+    fn a_hold_never_lapses_at_a_time_that_cannot_be_read_back() {
+        let last = Timestamp::from_millisecond(LAST_TIMESTAMP_MS).expect("a time");
+        let hold = HoldSeconds::parse(u32::MAX, u32::MAX).expect("a hold");
+        for start in [last, Timestamp::from_millisecond(LAST_TIMESTAMP_MS - 1).expect("a time")] {
+            let lapses = hold.after(start);
+            assert_eq!(Timestamp::from_millisecond(lapses.as_millisecond()).ok(), Some(last));
         }
     }
 

@@ -55,7 +55,7 @@ async fn a_body_is_gathered_from_its_pieces() {
     let gather = async |pieces: &[usize]| {
         let pieces: Vec<_> = pieces.iter().map(|bytes| Ok(Bytes::from(vec![b'x'; *bytes]))).collect();
         let stream: actix_web::dev::Payload = Payload::Stream { payload: Box::pin(futures_util::stream::iter(pieces)) };
-        read::<Small>(&mut { stream }).await.map(|body| body.len()).map_err(|problem| problem.code())
+        read::<Small>(&mut { stream }).await.map(|(body, _)| body.len()).map_err(|problem| problem.code())
     };
     assert_eq!(gather(&[]).await, Ok(0));
     assert_eq!(gather(&[4_096]).await, Ok(4_096));

@@ -109,6 +109,8 @@ mod tests {
         let cursor = list.after_place(&place());
         assert_eq!(list.place(&cursor), Ok(place()));
         assert!(cursor.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)), "{cursor}");
+        let end = Place::end_of(place().event_id);
+        assert_eq!(list.place(&list.after_place(&end)), Ok(end), "behind all of an event");
         let cursor = list.after_event(&place().event_id);
         assert_eq!(list.event(&cursor), Ok(place().event_id));
     }

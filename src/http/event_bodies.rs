@@ -4,27 +4,22 @@
 
 use std::{num::NonZeroU32, sync::Arc};
 
-use jiff::{RoundMode, Timestamp};
 use serde_json::value::RawValue;
 use validator::{Validate, ValidateArgs as _, ValidationError};
 
 use super::{
     Problem,
     body::{JsonBody, Patch, Plan},
-    fields::{Fields, list, object, parsed, text, value},
+    fields::{Fields, integer, list, object, text},
     mistakes::Mistakes,
-    time,
 };
 use crate::{
     domain::{
-        Amend, Currency, Description, Details, EventId, EventName, InvalidValue, Location, Price, Quotas, Row,
-        RowLabel, Sales, SeatId, SeatMap,
+        Amend, Currency, Description, Details, EventId, EventName, InvalidValue, Location, Moment, Price, Quotas,
+        Rounding, Row, RowLabel, Sales, SeatId, SeatMap, TOTAL_SEATS_MAX,
     },
     service::{NewEvent, Seating},
 };
-
-/// The most seats of an event without a seat map, and the largest limit that an event may set: a city, not a hall.
-const SEATS_MAX: u32 = 10_000_000;
 
 const SEATS: &str = "an integer from 1 to 10000000";
 const NAME: &str = "a string of 1 to 200 characters";
@@ -38,13 +33,13 @@ const SALES: &str = r#""open", "paused" or "closed""#;
 #[derive(Debug, Default, Validate)]
 #[validate(context = "Limits")]
 struct Numbers {
-    #[validate(range(min = 1, max = SEATS_MAX, message = "must be an integer from 1 to 10000000"))]
+    #[validate(range(min = 1, max = TOTAL_SEATS_MAX, message = "must be an integer from 1 to 10000000"))]
     total_seats: Option<u32>,
     #[validate(custom(function = "check_seats_per_reservation_max", use_context))]
     seats_per_reservation_max: Option<Option<u32>>,
-    #[validate(range(min = 1, max = SEATS_MAX, message = "must be an integer from 1 to 10000000"))]
+    #[validate(range(min = 1, max = TOTAL_SEATS_MAX, message = "must be an integer from 1 to 10000000"))]
     seats_per_partner_max: Option<Option<u32>>,
-    #[validate(range(min = 1, max = SEATS_MAX, message = "must be an integer from 1 to 10000000"))]
+    #[validate(range(min = 1, max = TOTAL_SEATS_MAX, message = "must be an integer from 1 to 10000000"))]
     reservations_per_partner_max: Option<Option<u32>>,
 }
 
@@ -75,10 +70,10 @@ impl NewEventBody {
         let map = fields.optional("seatMap", seat_map);
         let limits = Limits { seats_per_reservation_max };
         let numbers = Numbers {
-            total_seats: fields.optional("totalSeats", value(SEATS)),
+            total_seats: fields.optional("totalSeats", integer(SEATS)),
             seats_per_reservation_max: fields.optional("seatsPerReservationMax", limits.integer()).map(Some),
-            seats_per_partner_max: fields.optional("seatsPerPartnerMax", value(SEATS)).map(Some),
-            reservations_per_partner_max: fields.optional("reservationsPerPartnerMax", value(SEATS)).map(Some),
+            seats_per_partner_max: fields.optional("seatsPerPartnerMax", integer(SEATS)).map(Some),
+            reservations_per_partner_max: fields.optional("reservationsPerPartnerMax", integer(SEATS)).map(Some),
         };
         fields.finish(numbers.validate_with_args(&limits))?;
 
@@ -105,19 +100,19 @@ impl AmendBody {
         }
         let limits = Limits { seats_per_reservation_max };
         let amend = Amend {
-            name: fields.optional("name", text(NAME, EventName::parse)),
+            name: fields.given("name", text(NAME, EventName::parse)),
             description: fields.clearable("description", text(DESCRIPTION, Description::parse)),
             starts_at: fields.clearable("startsAt", text(TIME, parse_start)),
             location: fields.clearable("location", text(LOCATION, Location::parse)),
             price: fields.clearable("price", object(PRICE, read_price)),
-            sales: fields.optional("sales", text(SALES, parse_sales)),
+            sales: fields.given("sales", text(SALES, parse_sales)),
             ..Amend::default()
         };
         let numbers = Numbers {
-            total_seats: fields.optional("totalSeats", value(SEATS)),
+            total_seats: fields.given("totalSeats", integer(SEATS)),
             seats_per_reservation_max: fields.clearable("seatsPerReservationMax", limits.integer()),
-            seats_per_partner_max: fields.clearable("seatsPerPartnerMax", value(SEATS)),
-            reservations_per_partner_max: fields.clearable("reservationsPerPartnerMax", value(SEATS)),
+            seats_per_partner_max: fields.clearable("seatsPerPartnerMax", integer(SEATS)),
+            reservations_per_partner_max: fields.clearable("reservationsPerPartnerMax", integer(SEATS)),
         };
         fields.finish(numbers.validate_with_args(&limits))?;
 
@@ -133,7 +128,7 @@ impl AmendBody {
 
 impl Limits {
     fn integer<'a>(&self) -> impl Fn(&'a RawValue) -> Result<u32, Mistakes> + use<'a> {
-        value(format!("an integer from 1 to {}", self.seats_per_reservation_max))
+        integer(format!("an integer from 1 to {}", self.seats_per_reservation_max))
     }
 }
 
@@ -148,8 +143,8 @@ fn limit(max: Option<Option<u32>>) -> Option<Option<NonZeroU32>> {
     max.map(|max| max.and_then(NonZeroU32::new))
 }
 
-fn parse_start(text: &str) -> Result<Timestamp, InvalidValue> {
-    time::parse(text, RoundMode::Floor)
+fn parse_start(text: &str) -> Result<Moment, InvalidValue> {
+    Moment::parse(text, Rounding::Down)
 }
 
 fn parse_sales(text: &str) -> Result<Sales, InvalidValue> {
@@ -158,7 +153,7 @@ fn parse_sales(text: &str) -> Result<Sales, InvalidValue> {
 }
 
 fn read_price(fields: &mut Fields<'_>) -> Option<Price> {
-    let amount = fields.required("amount", value("an integer from 0 to 4294967295"));
+    let amount = fields.required("amount", integer("an integer from 0 to 4294967295"));
     let currency = fields.required("currency", text("a string of three letters, as in EUR", Currency::parse));
     Some(Price { amount: amount?, currency: currency? })
 }
@@ -171,9 +166,8 @@ fn seat_map(plan: &RawValue) -> Result<Arc<SeatMap>, Mistakes> {
     let blocked = list(r#"an array of seats, as in ["A1"]"#, seats_max, text(r#"a seat, as in "A1""#, SeatId::parse));
     let parts = object(r#"an object, as in {"rows": [{"row": "A", "seats": 20}]}"#, |fields| {
         let rows = fields.required("rows", &rows);
-        let is_open = !fields.has("blocked");
-        let blocked = fields.optional("blocked", &blocked);
-        Some((rows?, blocked.or(is_open.then(Vec::new))?))
+        let blocked = fields.optional("blocked", &blocked).unwrap_or_default();
+        Some((rows?, blocked))
     });
     let (rows, blocked) = parts(plan)?;
     SeatMap::new(rows, blocked).map(Arc::new).map_err(|why| Mistakes::one(why.0))
@@ -182,11 +176,12 @@ fn seat_map(plan: &RawValue) -> Result<Arc<SeatMap>, Mistakes> {
 fn read_row(fields: &mut Fields<'_>) -> Option<Row> {
     let label = fields.required("row", text("a string of 1 to 8 characters", RowLabel::parse));
     let what = format!("an integer from 1 to {}", Row::SEATS_MAX);
-    let in_bounds = |seats: u16| match seats {
-        1..=Row::SEATS_MAX => Ok(seats),
-        _ => Err(InvalidValue(format!("must be {what}"))),
+    let in_bounds = integer::<u16>(&what);
+    let in_bounds = |value| match in_bounds(value)? {
+        seats @ 1..=Row::SEATS_MAX => Ok(seats),
+        _ => Err(Mistakes::one(format!("must be {what}"))),
     };
-    let seats = fields.required("seats", parsed(&what, in_bounds));
+    let seats = fields.required("seats", in_bounds);
     Some(Row { label: label?, seats: seats? })
 }
 

@@ -37,7 +37,7 @@ fn an_event_may_say_more() {
     )
     .expect("a good body");
     assert_eq!(full.id.expect("it was given").as_str(), "show");
-    assert_eq!(full.details.starts_at.expect("it was given").to_string(), "2026-11-21T18:00:00Z");
+    assert_eq!(full.details.starts_at.expect("it was given").to_string(), "2026-11-21T18:00:00.000Z");
     assert_eq!(full.details.description.expect("it was given").as_str(), "Two talks.\nPizza.");
     assert_eq!(full.details.location.expect("it was given").as_str(), "Hall 3");
     assert_eq!(full.details.price, Some(Price { amount: 0, currency: Currency::parse("EUR").expect("a currency") }));
@@ -49,6 +49,26 @@ fn an_event_may_say_more() {
             reservations_per_partner_max: max(3)
         }
     );
+}
+
+#[test]
+fn an_event_may_be_spelled_as_clients_do() {
+    let nulls = new(
+        r#"{"eventId":null,"name":" A show ","totalSeats":5.0,"seatMap":null,"description":"One.\r\n\tTwo.","startsAt":null,
+            "location":null,"price":null,"seatsPerReservationMax":null,"seatsPerPartnerMax":2e1,
+            "reservationsPerPartnerMax":null}"#,
+    )
+    .expect("a good body");
+    assert_eq!((nulls.id, nulls.name.as_str()), (None, "A show"));
+    assert!(matches!(nulls.seating, Seating::Unnamed(5)));
+    assert_eq!(nulls.details.description.expect("it was given").as_str(), "One.\n\tTwo.");
+    assert_eq!((nulls.details.starts_at, nulls.details.location, nulls.details.price), (None, None, None));
+    assert_eq!(nulls.quotas, Quotas { seats_per_partner_max: max(20), ..Quotas::default() });
+
+    let late = new_with(r#""totalSeats":1,"startsAt":"9999-12-31T23:59:59Z""#).expect("a good body");
+    assert_eq!(late.details.starts_at.expect("it was given").to_string(), "9999-12-31T23:59:59.000Z");
+    let map = r#""seatMap":{"rows":[{"row":"A","seats":3.0}],"blocked":null}"#;
+    assert!(matches!(new_with(map).expect("a good body").seating, Seating::Mapped(map) if map.seats_for_sale() == 3));
 }
 
 #[test]
@@ -68,7 +88,17 @@ fn other_events_are_told_what_is_wrong() {
         ),
         (r#""totalSeats":0"#, "totalSeats must be an integer from 1 to 10000000."),
         (r#""totalSeats":10000001"#, "totalSeats must be an integer from 1 to 10000000."),
-        (r#""totalSeats":1,"location":null"#, "location must be a string of 1 to 200 characters, not null."),
+        (r#""totalSeats":null"#, "totalSeats is required, or seatMap instead."),
+        (r#""totalSeats":1.5"#, "totalSeats must be an integer from 1 to 10000000, not a decimal number."),
+        (r#""totalSeats":1,"startsAt":"2026-11-21""#, "startsAt must be a time as in 2026-11-21T18:00:00Z (RFC 3339)."),
+        (
+            r#""totalSeats":1,"startsAt":"9999-12-31T23:59:59-01:00""#,
+            "startsAt must be from 0000-01-01T00:00:00.000Z to 9999-12-31T23:59:59.999Z.",
+        ),
+        (
+            r#""totalSeats":1,"location":"Hall\u200b3""#,
+            "location must not hold control, format or invisible characters (U+200B is at place 5).",
+        ),
         (r#""totalSeats":1,"seatsPerReservationMax":11"#, "seatsPerReservationMax must be an integer from 1 to 10."),
         (r#""totalSeats":1,"seatsPerPartnerMax":0"#, "seatsPerPartnerMax must be an integer from 1 to 10000000."),
         (r#""totalSeats":1,"price":{}"#, "price.amount is required; price.currency is required."),

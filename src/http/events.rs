@@ -18,11 +18,14 @@ use crate::{
 };
 
 /// `POST /events`: a new event.
-pub(super) async fn create(desk: Data<Desk>, terms: Terms, body: JsonBody<Plan>) -> Result<HttpResponse, Problem> {
+pub(super) async fn create(
+    desk: Data<Desk>,
+    terms: Terms,
+    body: JsonBody<Plan>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     let new = NewEventBody::parse(&body, desk.seats_per_reservation_max)?;
-    if terms.expected.is_some() {
-        return Err(Problem::invalid("If-Match", "must not be sent: the event has no version yet"));
-    }
+    conditions::check_creation(request.headers())?;
 
     let known = new.id.is_some() || terms.key.is_some();
     let answer = desk.box_office.create_event(new, terms).await.map_err(|error| match error {
@@ -55,7 +58,7 @@ pub(super) async fn list(desk: Data<Desk>, request: HttpRequest) -> Result<HttpR
 pub(super) async fn show(desk: Data<Desk>, event_id: EventId, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let event = desk.box_office.event(&event_id).await?;
 
-    Ok(fresh_or(&request, event.version, |mut ok| ok.json(EventBody::from(&event.summary()))))
+    fresh_or(&request, event.version, |mut ok| ok.json(EventBody::from(&event.summary())))
 }
 
 /// `PATCH /events/{eventId}`: other terms. Only at a version that the client has seen: the event may have been amended by
@@ -65,13 +68,15 @@ pub(super) async fn amend(
     event_id: EventId,
     terms: Terms,
     body: JsonBody<Patch>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    if terms.expected.is_none() {
+    if !request.headers().contains_key(header::IF_MATCH) {
         return Err(Problem::PreconditionRequired);
     }
     let amend = AmendBody::parse(&body, desk.seats_per_reservation_max)?;
 
-    let answer = desk.box_office.amend_event(&event_id, amend, terms).await?;
+    let asked = desk.box_office.amend_event(&event_id, amend, terms).await;
+    let answer = asked.map_err(|error| conditions::explained(request.headers(), error))?;
 
     Ok(replayed(HttpResponse::Ok(), answer.replayed)
         .insert_header((header::ETAG, conditions::etag(answer.subject.version)))
@@ -82,7 +87,7 @@ pub(super) async fn amend(
 pub(super) async fn summary(desk: Data<Desk>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let event = desk.box_office.event(&desk.event_id).await.map_err(of_configured_event)?;
 
-    Ok(fresh_or(&request, event.version, |mut ok| ok.json(SummaryBody::from(&event.summary()))))
+    fresh_or(&request, event.version, |mut ok| ok.json(SummaryBody::from(&event.summary())))
 }
 
 /// The problem behind `error` on a path that serves the configured event: that one is never unknown, only not made yet.

@@ -1,6 +1,6 @@
 //! Reading the fields of a JSON object: strict about their shape, and complete about what is wrong with them.
 //!
-//! A reader ([`value`], [`text`], [`object`], [`list`]) makes a value of a field, or says what is wrong inside of it, under names
+//! A reader ([`value`], [`integer()`], [`text`], [`object`], [`list`]) makes a value of a field, or says what is wrong inside of it, under names
 //! that count from there; who called it puts the name of the field before them.
 
 use std::{borrow::Cow, fmt};
@@ -12,13 +12,17 @@ use serde::{
 use serde_json::value::RawValue;
 use validator::{ValidationErrors, ValidationErrorsKind};
 
-use super::{Problem, mistakes::Mistakes};
-use crate::domain::InvalidValue;
+use super::{
+    Problem, integer,
+    mistakes::{KnownNames, Mistakes},
+};
+use crate::domain::{InvalidValue, counted};
 
 /// The fields of an object. Each is taken by its name; what is wrong is gathered, so that one answer tells it all.
 #[derive(Debug)]
 pub(super) struct Fields<'a> {
     members: Vec<(Cow<'a, str>, &'a RawValue)>,
+    known: KnownNames,
     mistakes: Mistakes,
 }
 
@@ -29,15 +33,19 @@ impl<'a> Fields<'a> {
             return Err(Problem::invalid("body", "must be a JSON object, and is empty"));
         }
         match serde_json::from_slice(body) {
-            Ok(Members(members)) => Ok(Self { members, mistakes: Mistakes::default() }),
+            Ok(Members(members)) => Ok(Self::of(members)),
             Err(why) if why.is_data() => Err(Problem::invalid("body", "must be a JSON object")),
             Err(why) => Err(Problem::invalid("body", format!("must be JSON: {why}"))),
         }
     }
 
-    /// Whether there is a field called `name`, whatever is in it.
+    fn of(members: Vec<(Cow<'a, str>, &'a RawValue)>) -> Self {
+        Self { members, known: KnownNames::default(), mistakes: Mistakes::default() }
+    }
+
+    /// Whether there is a field called `name` that says something: null is as good as nothing.
     pub(super) fn has(&self, name: &str) -> bool {
-        self.members.iter().any(|(key, _)| key == name)
+        self.members.iter().any(|(key, value)| key == name && !is_null(value))
     }
 
     /// Whether there are no fields.
@@ -60,18 +68,29 @@ impl<'a> Fields<'a> {
         name: &'static str,
         read: impl FnOnce(&'a RawValue) -> Result<T, Mistakes>,
     ) -> Option<T> {
-        if !self.has(name) {
+        if !self.members.iter().any(|(key, _)| key == name) {
             self.refuse(name, "is required");
         }
-        self.optional(name, read)
+        self.given(name, read)
     }
 
-    /// Takes the field called `name`, which may be there once. What is wrong with it is noted, and `None`.
+    /// Takes the field called `name`, which may be there once; null is as good as nothing. What is wrong with it is noted, and
+    /// `None`.
     pub(super) fn optional<T>(
         &mut self,
         name: &'static str,
         read: impl FnOnce(&'a RawValue) -> Result<T, Mistakes>,
     ) -> Option<T> {
+        self.clearable(name, read).flatten()
+    }
+
+    /// As [`Fields::optional`], for a field of which null says something else, and whose reader must refuse it.
+    pub(super) fn given<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&'a RawValue) -> Result<T, Mistakes>,
+    ) -> Option<T> {
+        self.known.note(name);
         let mut values = self.members.extract_if(.., |(key, _)| key == name).map(|(_, value)| value);
         let (value, repeated) = (values.next(), values.next().is_some());
         values.for_each(drop);
@@ -89,7 +108,7 @@ impl<'a> Fields<'a> {
         name: &'static str,
         read: impl FnOnce(&'a RawValue) -> Result<T, Mistakes>,
     ) -> Option<Option<T>> {
-        self.optional(name, |value| if value.get() == "null" { Ok(None) } else { read(value).map(Some) })
+        self.given(name, |value| if is_null(value) { Ok(None) } else { read(value).map(Some) })
     }
 
     /// Notes that the field called `name` is wrong; `message` reads on from its name.
@@ -107,11 +126,20 @@ impl<'a> Fields<'a> {
     }
 
     fn into_mistakes(self) -> Mistakes {
-        let Self { members, mut mistakes } = self;
+        let Self { members, known, mut mistakes } = self;
         for (name, _) in members {
-            mistakes.note_unknown(&name, "field");
+            mistakes.note_unknown(&name, "field", &known);
         }
         mistakes
+    }
+
+    /// Ends the reading of a body that has no fields: fails with every one that there is, and with the `hint` what to do instead.
+    pub(super) fn none(self, hint: &str) -> Result<(), Problem> {
+        let Self { members, mut mistakes, .. } = self;
+        for (name, _) in members {
+            mistakes.note_foreign(&name, "field", Some(hint));
+        }
+        mistakes.into_result()
     }
 }
 
@@ -126,6 +154,20 @@ pub(super) fn value<'a, T: Deserialize<'a>>(what: impl fmt::Display) -> impl Fn(
                 format!("must be {what}: {why}")
             })
         })
+    }
+}
+
+fn is_null(value: &RawValue) -> bool {
+    value.get() == "null"
+}
+
+/// Reads an integer, however JSON spells it; `what` says which there may be.
+pub(super) fn integer<'a, T: TryFrom<u64>>(what: impl fmt::Display) -> impl Fn(&'a RawValue) -> Result<T, Mistakes> {
+    move |value| {
+        let is_number = matches!(value.get().as_bytes(), [b'-' | b'0'..=b'9', ..]);
+        let integer = is_number.then(|| integer::of_number(value.get())).flatten();
+        let in_range = integer.and_then(|integer| T::try_from(integer).ok());
+        in_range.ok_or_else(|| Mistakes::one(format!("must be {what}, not {}", kind(value))))
     }
 }
 
@@ -154,7 +196,7 @@ pub(super) fn object<'a, T>(
     let members = value::<Members<'a>>(what);
     move |value| {
         let Members(members) = members(value)?;
-        let mut fields = Fields { members, mistakes: Mistakes::default() };
+        let mut fields = Fields::of(members);
         let made = read(&mut fields);
         let mistakes = fields.into_mistakes();
         made.filter(|_| mistakes.is_empty()).ok_or(mistakes)
@@ -171,7 +213,8 @@ pub(super) fn list<'a, T>(
     move |value| {
         let items = items(value)?;
         if items.len() > max {
-            return Err(Mistakes::one(format!("must have {max} items at most, not {}", items.len())));
+            let most = counted(u32::try_from(max).unwrap_or(u32::MAX), "item");
+            return Err(Mistakes::one(format!("must have {most} at most, not {}", items.len())));
         }
         let mut mistakes = Mistakes::default();
         let mut made = Vec::with_capacity(items.len());
@@ -212,7 +255,7 @@ fn kind(value: &RawValue) -> &'static str {
         [b'{', ..] => "an object",
         [b't' | b'f', ..] => "a boolean",
         [b'n', ..] => "null",
-        number if number.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E')) => "a decimal number",
+        number if number.contains(&b'.') => "a decimal number",
         _ => "this number",
     }
 }

@@ -36,16 +36,30 @@ impl Readiness {
 }
 
 /// `GET /health` and `GET /livez`: the process answers. Needs no store, so that nobody restarts a process because its
-/// store is away.
+/// store is away. Nor because the embedded store takes no writes, whatever the reason: it goes on trying by itself, answers
+/// reads meanwhile, and a new process would find the same disk.
 pub(super) async fn live() -> HttpResponse {
     ok()
 }
 
-/// `GET /readyz`: reservations can be taken here and now.
+/// `GET /readyz`: reservations can be taken here and now. Events that cannot be read are named; only the configured one is a
+/// reason not to be ready.
 pub(super) async fn ready(desk: Data<Desk>) -> Result<HttpResponse, Problem> {
+    let checked = check(&desk).await;
+    let unreadable = desk.box_office.unreadable();
+    if unreadable.contains(&desk.event_id) && !desk.readiness.draining.load(Ordering::Acquire) {
+        return Err(Problem::EventUnreadable(desk.event_id.clone()));
+    }
+    checked?;
+    if unreadable.is_empty() {
+        return Ok(ok());
+    }
+    Ok(HttpResponse::Ok().json(serde_json::json!({ "status": "ok", "unreadableEvents": unreadable })))
+}
+
+async fn check(desk: &Desk) -> Result<(), Problem> {
     desk.readiness.check()?;
-    desk.box_office.ready(&desk.event_id).await.map_err(of_configured_event)?;
-    Ok(ok())
+    desk.box_office.ready(&desk.event_id).await.map_err(of_configured_event)
 }
 
 fn ok() -> HttpResponse {

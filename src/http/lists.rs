@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web::Data};
-use jiff::{RoundMode, Timestamp};
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{
@@ -11,11 +11,10 @@ use super::{
     cursor::ListId,
     query::{Parameters, encoded},
     shape::ReservationBody,
-    time,
 };
 use crate::{
-    domain::{EventId, InvalidValue, PartnerId, Status},
-    store::{Place, ReservationQuery, Scope},
+    domain::{EventId, InvalidValue, Moment, PartnerId, Rounding, Status},
+    store::{Place, ReservationPage, ReservationQuery, Scope},
 };
 
 /// The most items of one page.
@@ -70,8 +69,8 @@ impl List {
         let status = parameters.take("status", parse_status);
         // Reservations are made at whole milliseconds, so that both bounds move up to the next one without letting in or
         // keeping out another reservation.
-        let created_from = parameters.take("createdFrom", |text| time::parse(text, RoundMode::Ceil));
-        let created_to = parameters.take("createdTo", |text| time::parse(text, RoundMode::Ceil));
+        let created_from = parameters.take("createdFrom", parse_bound);
+        let created_to = parameters.take("createdTo", parse_bound);
         let limit = take_limit(&mut parameters);
 
         let partner = match &scope {
@@ -89,12 +88,20 @@ impl List {
     async fn answer(&self, desk: &Desk) -> Result<HttpResponse, Problem> {
         let limit = self.query.limit;
         let one_more = ReservationQuery { limit: limit + 1, ..self.query.clone() };
-        let reservations = desk.box_office.reservations(&one_more).await?;
+        let ReservationPage { reservations, next } = desk.box_office.reservations(&one_more).await?;
 
         let page = Page::of(reservations, limit, |last| self.id.after_place(&Place::of(last)));
-        // Where each of them stands on the waitlist would take a question each: the reservation itself tells.
-        Ok(page.answer(&self.path, &self.sent, |reservation| ReservationBody::new(reservation, None)))
+        // One that was broken off before it was full goes on where that was.
+        let Page { items, next_cursor } = page.or_next(|| next.map(|next| self.id.after_place(&next)));
+        let positions = desk.box_office.waitlist_positions(&items).await?;
+        let page = Page { items: items.into_iter().zip(positions).collect(), next_cursor };
+        Ok(page.answer(&self.path, &self.sent, |(reservation, position)| ReservationBody::new(reservation, *position)))
     }
+}
+
+/// A bound in time. Reservations are made at times of the clock, so a bound beyond those is as good as the last of them.
+fn parse_bound(text: &str) -> Result<Timestamp, InvalidValue> {
+    Moment::parse_with_dates(text, Rounding::Up).map(Moment::to_timestamp)
 }
 
 fn parse_status(text: &str) -> Result<Status, InvalidValue> {
@@ -136,6 +143,11 @@ impl<T> Page<T> {
         Self { items, next_cursor }
     }
 
+    /// The same page, followed by the one at `cursor` if it does not know of another.
+    pub(super) fn or_next(self, cursor: impl FnOnce() -> Option<String>) -> Self {
+        Self { next_cursor: self.next_cursor.or_else(cursor), ..self }
+    }
+
     /// The answer, with a link to the next page that keeps the parameters that were `sent`.
     pub(super) fn answer<'a, B: Serialize>(
         &'a self,
@@ -171,6 +183,17 @@ mod tests {
             let page = Page::of(items, 2, cursor);
             assert_eq!((page.items, page.next_cursor.as_deref()), (shown, next));
         }
+    }
+
+    #[test]
+    fn an_empty_page_may_lead_on() {
+        let broken_off = Page::of(Vec::<i32>::new(), 2, |_| unreachable!("nothing was found"));
+        let answer = broken_off.or_next(|| Some("further".to_owned())).answer("/events", &[], |number| *number);
+        assert_eq!(answer.headers().get(header::LINK).expect("a link"), "</events?cursor=further>; rel=\"next\"");
+        // A page that is full goes on behind what it shows, however far was looked.
+        let full = Page::of(vec![1, 2, 3], 2, |last| format!("after-{last}")).or_next(|| Some("further".to_owned()));
+        assert_eq!(full.next_cursor.as_deref(), Some("after-2"));
+        assert_eq!(Page::of(vec![1], 2, |_| String::new()).or_next(|| None).next_cursor, None, "the end");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Problem, problem::FieldError};
+use super::{Problem, hints, problem::FieldError};
 
 /// Mistakes that one answer lists; a body of nothing but unknown fields holds hundreds.
 const SHOWN_MAX: usize = 16;
@@ -12,6 +12,30 @@ const NOTED_MAX: usize = 256;
 
 /// How much of a name that the partner made up is repeated in the answer.
 const NAME_MAX_CHARS: usize = 64;
+
+/// The most names that one object or query takes; the longest has eleven.
+const KNOWN_MAX: usize = 16;
+
+/// The names that a request takes, noted one by one while it is read. They lie on the stack, since nobody needs them as long as
+/// nothing is wrong.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct KnownNames {
+    names: [&'static str; KNOWN_MAX],
+    count: usize,
+}
+
+impl KnownNames {
+    pub(super) fn note(&mut self, name: &'static str) {
+        if let Some(next) = self.names.get_mut(self.count) {
+            *next = name;
+            self.count += 1;
+        }
+    }
+
+    fn as_slice(&self) -> &[&'static str] {
+        &self.names[..self.count]
+    }
+}
 
 /// The mistakes found so far.
 #[derive(Debug, Default)]
@@ -25,10 +49,18 @@ impl Mistakes {
         }
     }
 
-    /// Notes that `name` means nothing here; `what` says what it was taken for.
-    pub(super) fn note_unknown(&mut self, name: &str, what: &str) {
+    /// Notes that `name` means nothing here; `what` says what it was taken for. Of the names that are `known`, the one that
+    /// was most likely meant is told.
+    pub(super) fn note_unknown(&mut self, name: &str, what: &str, known: &KnownNames) {
+        let hint = hints::meant(name, known.as_slice()).map(|meant| format!("did you mean {meant}?"));
+        self.note_foreign(name, what, hint.as_deref());
+    }
+
+    /// Notes that `name` means nothing here, whatever is like it; `hint` says what to do instead.
+    pub(super) fn note_foreign(&mut self, name: &str, what: &str, hint: Option<&str>) {
         let name: String = name.chars().take(NAME_MAX_CHARS).collect();
-        self.note(name, format!("is not a {what} of this request"));
+        let hint = hint.map(|hint| format!(": {hint}")).unwrap_or_default();
+        self.note(name, format!("is not a {what} of this request{hint}"));
     }
 
     /// One mistake of the very thing that is read; whoever reads it knows its name.

@@ -23,6 +23,7 @@ fn every_rejection() -> Vec<(Problem, u16, &'static str, bool)> {
         Rejection::InsufficientSeats { requested: 1, available: 4, waiting: 2 },
         Rejection::SeatTaken(vec![seat("A7")]),
         Rejection::UnknownSeats(vec![seat("Z9")]),
+        Rejection::SeatsHaveNoNames(vec![seat("Z9")]),
         Rejection::TooManySeats { max: 2 },
         Rejection::PartnerLimit { what: Limited::Seats, max: 4, taken: 3 },
         Rejection::PartnerLimit { what: Limited::Reservations, max: 4, taken: 4 },
@@ -31,6 +32,7 @@ fn every_rejection() -> Vec<(Problem, u16, &'static str, bool)> {
         Rejection::HoldExpired,
         Rejection::NothingHeld,
         Rejection::UnknownReservation(reservation_id()),
+        Rejection::ReservationExpired(reservation_id()),
         Rejection::SeatsTaken { requested: 1, taken: 2 },
         Rejection::SeatsAreMapped,
         Rejection::PreconditionFailed { current: Version(8) },
@@ -39,15 +41,16 @@ fn every_rejection() -> Vec<(Problem, u16, &'static str, bool)> {
     let published = |rejection: &Rejection| match rejection {
         Rejection::InsufficientSeats { .. } => (409, "insufficient-seats"),
         Rejection::SeatTaken(_) => (409, "seat-taken"),
-        Rejection::UnknownSeats(_) | Rejection::TooManySeats { .. } | Rejection::SeatsAreMapped => {
-            (400, "invalid-request")
-        }
+        Rejection::UnknownSeats(_)
+        | Rejection::SeatsHaveNoNames(_)
+        | Rejection::TooManySeats { .. }
+        | Rejection::SeatsAreMapped => (400, "invalid-request"),
         Rejection::PartnerLimit { .. } => (409, "partner-limit"),
         Rejection::SalesPaused => (409, "sales-paused"),
         Rejection::SalesClosed => (409, "sales-closed"),
         Rejection::HoldExpired => (409, "hold-expired"),
         Rejection::NothingHeld => (409, "nothing-held"),
-        Rejection::UnknownReservation(_) => (404, "not-found"),
+        Rejection::UnknownReservation(_) | Rejection::ReservationExpired(_) => (404, "not-found"),
         Rejection::SeatsTaken { .. } => (409, "seats-taken"),
         Rejection::PreconditionFailed { .. } => (412, "precondition-failed"),
         Rejection::KeyReused => (422, "idempotency-key-reused"),
@@ -68,24 +71,37 @@ fn every_problem() -> Vec<(Problem, u16, &'static str, bool)> {
     let unavailable = || ServiceError::Unavailable("mongodb://user:secret@host refused".to_owned());
     vec![
         (Problem::invalid("seats", "is required"), 400, "invalid-request", false),
-        (Problem::UnknownPath, 404, "not-found", false),
+        (Problem::UnknownPath(None), 404, "not-found", false),
         (Problem::UnknownReservation, 404, "not-found", false),
         (Problem::MethodNotAllowed { allow: "GET, HEAD" }, 405, "method-not-allowed", false),
+        (Problem::Malformed("Host is missing."), 400, "invalid-request", false),
+        (Problem::HeadTooLarge { max_bytes: 16_384 }, 431, "head-too-large", false),
+        (Problem::TooManyHeaders, 431, "head-too-large", false),
+        (Problem::UriTooLong, 414, "uri-too-long", false),
+        (Problem::HeadTimeout, 408, "request-timeout", true),
+        (Problem::Full("Ask another one."), 503, "overloaded", true),
         (Problem::RequestTimeout, 408, "request-timeout", true),
         (Problem::PayloadTooLarge { max_bytes: 4096 }, 413, "payload-too-large", false),
+        (Problem::TooManyLargeBodies, 503, "overloaded", true),
         (Problem::UnsupportedMediaType, 415, "unsupported-media-type", false),
+        (Problem::UntypedFromBrowser, 415, "unsupported-media-type", false),
+        (Problem::MisdirectedRequest, 421, "misdirected-request", false),
         (Problem::Draining, 503, "overloaded", true),
         (Problem::EventNotOpen, 503, "store-unavailable", true),
+        (Problem::EventUnreadable(event_id()), 503, "event-unreadable", false),
         (Problem::UnkeyedOutcomeUnknown(None), 503, "outcome-unknown", false),
         (Problem::UnkeyedOutcomeUnknown(Some(reservation_id())), 503, "outcome-unknown", false),
         (Problem::UnknownEvent, 404, "not-found", false),
         (Problem::NoSeatMap, 404, "not-found", false),
         (Problem::PreconditionRequired, 428, "precondition-required", false),
+        (Problem::WeakTag { current: Version(8) }, 412, "precondition-failed", false),
+        (Problem::NamedSeatsWaitedFor { available: 4, waiting: 1 }, 409, "insufficient-seats", false),
         (Problem::MoreThanAllSeats { requested: 6, available: 4 }, 409, "insufficient-seats", false),
         (ServiceError::EventExists(event_id()).into(), 409, "event-exists", false),
         (ServiceError::UnknownEvent(event_id()).into(), 404, "not-found", false),
         (ServiceError::VersionConflict.into(), 409, "version-conflict", true),
         (ServiceError::Overloaded.into(), 503, "overloaded", true),
+        (ServiceError::ListsOverloaded("secret".to_owned()).into(), 503, "overloaded", true),
         (unavailable().into(), 503, "store-unavailable", true),
         (ServiceError::OutcomeUnknown(Some(reservation_id())).into(), 503, "outcome-unknown", true),
         (ServiceError::Internal("secret".to_owned()).into(), 500, "internal", false),
@@ -112,9 +128,10 @@ fn each_problem_has_its_published_status_and_code() {
         for text in ["title", "detail"] {
             assert!(body[text].as_str().is_some_and(|text| !text.is_empty()), "{code} has no {text}");
         }
+        assert_eq!((&body["error"], &body["message"]), (&body["detail"], &body["detail"]), "{code}");
         assert!(!body.to_string().contains("secret"), "{code} tells what only the log may hold");
-        let waits = retryable || status == 503;
-        assert_eq!(header(header::RETRY_AFTER), waits.then_some("1"), "{code}");
+        // What must not be sent again says nothing of when: some clients obey the header and read no further.
+        assert_eq!(header(header::RETRY_AFTER), retryable.then_some("1"), "{code}");
     }
 }
 
@@ -170,4 +187,30 @@ fn a_refusal_says_what_to_do() {
     assert!(limit.contains("4 seats") && limit.contains("has 3"), "{limit}");
     let taken = detail(Rejection::SeatsTaken { requested: 1, taken: 2 });
     assert!(taken.contains("totalSeats to 2"), "{taken}");
+    let unnamed = detail(Rejection::SeatsHaveNoNames(vec![seat("A1")]));
+    assert!(unnamed.contains("no names") && !unnamed.contains("/seats"), "{unnamed}");
+    let expired = detail(Rejection::ReservationExpired(reservation_id()));
+    assert!(expired.contains("has expired"), "{expired}");
+}
+
+#[test]
+fn one_is_one_and_several_are_several() {
+    let detail = |problem: Problem| answer(&problem).1["detail"].as_str().expect("words").to_owned();
+    let limit = |what, max, taken| detail(refused(Rejection::PartnerLimit { what, max, taken }));
+    for (said, wanted) in [
+        (limit(Limited::Seats, 1, 1), "have 1 seat of this event"),
+        (limit(Limited::Seats, 4, 3), "Ask for 1 seat at most"),
+        (limit(Limited::Seats, 4, 2), "Ask for 2 seats at most"),
+        (limit(Limited::Reservations, 1, 1), "have 1 reservation of this event"),
+        (limit(Limited::Reservations, 2, 2), "have 2 reservations of this event"),
+        (detail(refused(Rejection::SeatsTaken { requested: 0, taken: 1 })), "1 seat is confirmed"),
+        (detail(refused(Rejection::SeatsTaken { requested: 1, taken: 2 })), "2 seats are confirmed"),
+        (detail(Problem::NamedSeatsWaitedFor { available: 4, waiting: 1 }), "1 reservation waits"),
+        (detail(Problem::NamedSeatsWaitedFor { available: 4, waiting: 2 }), "2 reservations wait"),
+    ] {
+        assert!(said.contains(wanted), "{said}");
+    }
+    // Who has all that is allowed can ask for no less.
+    let full = limit(Limited::Seats, 4, 4);
+    assert!(!full.contains("Ask for"), "{full}");
 }

@@ -3,11 +3,17 @@
 use actix_web::HttpRequest;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use super::{Problem, mistakes::Mistakes};
+use super::{
+    Problem,
+    mistakes::{KnownNames, Mistakes},
+};
 use crate::domain::InvalidValue;
 
 /// What is written as it is: the unreserved characters of RFC 3986 section 2.3.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The most parameters that are looked at; no request takes more than six. A head may hold thousands.
+const PARAMETERS_MAX: usize = 32;
 
 /// The parameters of a query, as form fields are written (`+` is a space). Each is taken by its name; what is wrong is
 /// gathered, so that one answer tells it all.
@@ -15,6 +21,7 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 pub(super) struct Parameters {
     untaken: Vec<(String, String)>,
     taken: Vec<(&'static str, String)>,
+    known: KnownNames,
     mistakes: Mistakes,
 }
 
@@ -26,7 +33,8 @@ impl Parameters {
     fn read(query: &str) -> Self {
         let mut mistakes = Mistakes::default();
         let mut untaken = Vec::new();
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let mut pairs = query.split('&').filter(|pair| !pair.is_empty());
+        for pair in pairs.by_ref().take(PARAMETERS_MAX) {
             let pair = pair.replace('+', " ");
             let (name, value) = pair.split_once('=').unwrap_or((&pair, ""));
             match (decoded(name), decoded(value)) {
@@ -34,7 +42,10 @@ impl Parameters {
                 _ => mistakes.note("query", "must be percent-encoded UTF-8"),
             }
         }
-        Self { untaken, taken: Vec::new(), mistakes }
+        if pairs.next().is_some() {
+            mistakes.note("query", format!("must have {PARAMETERS_MAX} parameters at most"));
+        }
+        Self { untaken, taken: Vec::new(), known: KnownNames::default(), mistakes }
     }
 
     /// Takes the parameter called `name`, which may be there once, and makes of it what `parse` does. What is wrong with it
@@ -44,6 +55,7 @@ impl Parameters {
         name: &'static str,
         parse: impl FnOnce(&str) -> Result<T, InvalidValue>,
     ) -> Option<T> {
+        self.known.note(name);
         let mut values = self.untaken.extract_if(.., |(key, _)| key == name).map(|(_, value)| value);
         let (value, repeated) = (values.next()?, values.next().is_some());
         values.for_each(drop);
@@ -59,11 +71,21 @@ impl Parameters {
     /// Ends the reading: fails with everything that was noted and with every parameter that was not taken. Gives back those
     /// that were, as they were sent.
     pub(super) fn finish(self) -> Result<Vec<(&'static str, String)>, Problem> {
-        let Self { untaken, taken, mut mistakes } = self;
+        let Self { untaken, taken, known, mut mistakes } = self;
         for (name, _) in untaken {
-            mistakes.note_unknown(&name, "query parameter");
+            mistakes.note_unknown(&name, "query parameter", &known);
         }
         mistakes.into_result().map(|()| taken)
+    }
+
+    /// Ends the reading of a query that has no parameters: fails with every one that there is, and with what `hint` says of
+    /// its name.
+    pub(super) fn none(self, hint: impl Fn(&str) -> Option<&'static str>) -> Result<(), Problem> {
+        let Self { untaken, mut mistakes, .. } = self;
+        for (name, _) in untaken {
+            mistakes.note_foreign(&name, "query parameter", hint(&name));
+        }
+        mistakes.into_result()
     }
 }
 

@@ -2,18 +2,24 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use actix_web::{HttpResponse, http::header, web::Data};
+use actix_web::{HttpRequest, HttpResponse, http::header, web::Data};
+use serde::Serialize;
 use validator::{Validate, ValidateArgs as _, ValidationError};
 
 use super::{
     Desk, Problem,
-    body::{JsonBody, Nothing},
+    body::JsonBody,
+    conditions,
     events::of_configured_event,
-    fields::{list, text, value},
+    fields::{integer, list, text, value},
+    headers::{PREFERENCE_APPLIED, prefers_representation},
     shape::{ReservationBody, replayed},
 };
 use crate::{
-    domain::{EventId, HoldSeconds, InvalidValue, PartnerId, Rejection, Reservation, ReservationId, SeatCount, SeatId},
+    domain::{
+        Cancellation, EventId, HoldSeconds, InvalidValue, PartnerId, Rejection, Reservation, ReservationId, SeatCount,
+        SeatId, counted,
+    },
     service::{Answer, SeatRequest, ServiceError, Terms},
 };
 
@@ -38,10 +44,19 @@ struct Limits {
 }
 
 /// `POST /reservations`: seats of the configured event.
-pub(super) async fn reserve(desk: Data<Desk>, terms: Terms, body: JsonBody) -> Result<HttpResponse, Problem> {
+pub(super) async fn reserve(
+    desk: Data<Desk>,
+    terms: Terms,
+    body: JsonBody,
+    sent: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     let request = ReserveBody::parse(&body, &Limits::of(&desk))?;
 
-    let answer = ask_for_seats(&desk, &desk.event_id, request, terms, of_configured_event).await?;
+    let otherwise = |error| match error {
+        ServiceError::UnknownEvent(_) => of_configured_event(error),
+        other => conditions::explained(sent.headers(), other),
+    };
+    let answer = ask_for_seats(&desk, &desk.event_id, request, terms, otherwise).await?;
 
     Ok(made(&answer))
 }
@@ -52,10 +67,12 @@ pub(super) async fn reserve_at_event(
     event_id: EventId,
     terms: Terms,
     body: JsonBody,
+    sent: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let request = ReserveBody::parse(&body, &Limits::of(&desk))?;
 
-    let answer = ask_for_seats(&desk, &event_id, request, terms, Problem::from).await?;
+    let otherwise = |error| conditions::explained(sent.headers(), error);
+    let answer = ask_for_seats(&desk, &event_id, request, terms, otherwise).await?;
 
     Ok(made(&answer))
 }
@@ -78,22 +95,41 @@ pub(super) async fn confirm(
     desk: Data<Desk>,
     id: ReservationId,
     terms: Terms,
-    body: JsonBody<Nothing>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    if !body.is_empty() {
-        body.fields()?.finish(Ok(()))?;
-    }
-
-    let answer = desk.box_office.confirm(&id, terms).await?;
+    let asked = desk.box_office.confirm(&id, terms).await;
+    let answer = asked.map_err(|error| conditions::explained(request.headers(), error))?;
 
     Ok(replayed(HttpResponse::Ok(), answer.replayed).json(ReservationBody::of_write(&answer.subject)))
 }
 
-/// `DELETE /reservations/{id}`: its seats, or its place on the waitlist, go to others.
-pub(super) async fn cancel(desk: Data<Desk>, id: ReservationId, terms: Terms) -> Result<HttpResponse, Problem> {
-    let answer = desk.box_office.cancel(&id, terms).await?;
+/// What came of a cancel, for who wants to know.
+#[derive(Serialize)]
+struct CancellationBody<'a> {
+    cancelled: ReservationBody<'a>,
+    promoted: Vec<ReservationBody<'a>>,
+}
 
-    Ok(replayed(HttpResponse::NoContent(), answer.replayed).finish())
+/// `DELETE /reservations/{id}`: its seats, or its place on the waitlist, go to others. To whom is told to who asks for it.
+pub(super) async fn cancel(
+    desk: Data<Desk>,
+    id: ReservationId,
+    terms: Terms,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let asked = desk.box_office.cancel(&id, terms).await;
+    let answer = asked.map_err(|error| conditions::explained(request.headers(), error))?;
+
+    if !prefers_representation(request.headers()) {
+        return Ok(replayed(HttpResponse::NoContent(), answer.replayed).finish());
+    }
+    let Cancellation { cancelled, promoted } = &answer.subject;
+    Ok(replayed(HttpResponse::Ok(), answer.replayed)
+        .insert_header((PREFERENCE_APPLIED.clone(), "return=representation"))
+        .json(CancellationBody {
+            cancelled: ReservationBody::of_write(cancelled),
+            promoted: promoted.iter().map(|promoted| ReservationBody::of_write(promoted)).collect(),
+        }))
 }
 
 /// Asks, and says of a refusal what this request in particular can do about it.
@@ -108,7 +144,10 @@ async fn ask_for_seats(
     desk.box_office.reserve(event_id, request, terms).await.map_err(|error| match error {
         ServiceError::OutcomeUnknown(Some(id)) if !keyed => Problem::UnkeyedOutcomeUnknown(Some(id)),
         ServiceError::Rejected(Rejection::TooManySeats { max }) if named => {
-            Problem::invalid("seatIds", format!("must name at most {max} seats of this event"))
+            Problem::invalid("seatIds", format!("must name at most {} of this event", counted(max, "seat")))
+        }
+        ServiceError::Rejected(Rejection::InsufficientSeats { available, waiting: waiting @ 1.., .. }) if named => {
+            Problem::NamedSeatsWaitedFor { available, waiting }
         }
         // Who would have waited and may not is told why: more than all seats never come free.
         ServiceError::Rejected(Rejection::InsufficientSeats { requested, available, .. }) if waitlist => {
@@ -132,7 +171,7 @@ impl ReserveBody {
         fields.exactly_one("seats", "seatIds");
         let given = Self {
             partner_id: fields.required("partnerId", text("a string of 1 to 64 characters", PartnerId::parse)),
-            seats: fields.optional("seats", value(format_args!("an integer from 1 to {seats_max}"))),
+            seats: fields.optional("seats", integer(format_args!("an integer from 1 to {seats_max}"))),
             seat_ids: fields.optional(
                 "seatIds",
                 list(
@@ -143,7 +182,7 @@ impl ReserveBody {
             ),
             waitlist: fields.optional("waitlist", value("true or false")),
             hold_seconds: fields
-                .optional("holdSeconds", value(format_args!("an integer from 1 to {hold_seconds_max}"))),
+                .optional("holdSeconds", integer(format_args!("an integer from 1 to {hold_seconds_max}"))),
         };
         if given.waitlist == Some(true) && given.seat_ids.is_some() {
             fields.refuse("waitlist", "must not be true together with seatIds: named seats are not waited for");
@@ -187,7 +226,9 @@ fn check_hold_seconds(seconds: u32, limits: &Limits) -> Result<(), ValidationErr
 fn check_seat_ids(seats: &[SeatId], limits: &Limits) -> Result<(), ValidationError> {
     let mut seen = HashSet::new();
     if seats.is_empty() {
-        return Err(broken_rule(InvalidValue(format!("must name 1 to {} seats", limits.seats_max))));
+        let range =
+            if limits.seats_max == 1 { "1 seat".to_owned() } else { format!("1 to {} seats", limits.seats_max) };
+        return Err(broken_rule(InvalidValue(format!("must name {range}"))));
     }
     match seats.iter().find(|seat| !seen.insert(**seat)) {
         Some(twice) => Err(broken_rule(InvalidValue(format!("must name each seat once, and names {twice} twice")))),

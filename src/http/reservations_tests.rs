@@ -27,6 +27,41 @@ fn seats_are_asked_for_by_number_or_by_name() {
 }
 
 #[test]
+fn fields_that_are_null_are_as_good_as_absent() {
+    let plain = read_with(r#""seats":1"#).expect("a good body");
+    for fields in [
+        r#""seats":1,"waitlist":null,"holdSeconds":null,"seatIds":null"#,
+        r#""seats":1.0,"waitlist":false"#,
+        r#""seats":1e0"#,
+        r#""seats":10e-1"#,
+    ] {
+        let given = read_with(fields).expect("a good body");
+        assert_eq!((given.seats, given.waitlist, given.hold), (plain.seats, false, None), "{fields}");
+    }
+    assert_eq!(read_with(r#""seats":null,"seatIds":["A1"]"#).expect("a good body").seat_ids.len(), 1);
+    for (body, wanted) in [
+        (r#"{"partnerId":null,"seats":1}"#, "partnerId must be a string of 1 to 64 characters, not null."),
+        (r#"{"partnerId":"a","seats":null}"#, "seats is required, or seatIds instead."),
+        (r#"{"partnerId":"a","seats":1,"seat":null}"#, "seat is not a field of this request."),
+        (r#"{"partnerId":"a","seats":1e400}"#, "seats must be an integer from 1 to 3, not this number."),
+    ] {
+        assert_eq!(read(body).expect_err("refused"), wanted, "{body}");
+    }
+}
+
+#[test]
+fn a_partner_has_one_id_however_it_is_typed() {
+    let partner = |id: &str| read(&serde_json::json!({ "partnerId": id, "seats": 1 }).to_string());
+    for (one, other) in [(" acme ", "acme"), ("caf\u{65}\u{301}", "caf\u{e9}"), ("\u{a0}acme", "acme")] {
+        assert_eq!(partner(one).expect("good").partner_id, partner(other).expect("good").partner_id);
+    }
+    for invisible in ["\u{200b}", "ac\u{ad}me", "acme\u{feff}", "\u{202e}emca", "acme\u{200d}", "\u{3164}"] {
+        let why = partner(invisible).expect_err("refused");
+        assert!(why.starts_with("partnerId must not hold control, format or invisible characters (U+"), "{why}");
+    }
+}
+
+#[test]
 fn other_requests_for_seats_are_told_what_is_wrong() {
     for (fields, wanted) in [
         (r#""waitlist":true"#, "seats is required, or seatIds instead."),
@@ -45,7 +80,6 @@ fn other_requests_for_seats_are_told_what_is_wrong() {
             r#""seatIds":["A1"],"waitlist":true"#,
             "waitlist must not be true together with seatIds: named seats are not waited for.",
         ),
-        (r#""seats":1,"waitlist":null"#, "waitlist must be true or false, not null."),
         (r#""seats":1,"holdSeconds":0"#, "holdSeconds must be an integer from 1 to 900."),
         (r#""seats":1,"holdSeconds":901"#, "holdSeconds must be an integer from 1 to 900."),
         (r#""seats":1,"holdSeconds":1.5"#, "holdSeconds must be an integer from 1 to 900, not a decimal number."),
@@ -57,4 +91,20 @@ fn other_requests_for_seats_are_told_what_is_wrong() {
         "holdSeconds must be an integer from 1 to 900; note is not a field of this request; partnerId is required; seats must \
          be an integer from 1 to 3; waitlist must be true or false, not this number."
     );
+}
+
+#[test]
+fn the_heaviest_body_leaves_little_more_than_it_had() {
+    let mut seats =
+        (1..=99).flat_map(|number| (b'A'..=b'Z').map(move |row| format!("\"{}{number}\"", char::from(row))));
+    let mut body = format!(r#"{{"partnerId":"{}","seatIds":["#, "😀".repeat(64));
+    body += &seats.next().expect("one");
+    while body.len() < 4_096 - 8 {
+        body = body + "," + &seats.next().expect("enough of them");
+    }
+    body += "]}";
+    let limits = Limits { seats_max: 10_000_000, hold_seconds_max: 900 };
+    let request = ReserveBody::parse(&JsonBody::of(Bytes::from(body)), &limits).expect("a good body");
+    let bytes = size_of_val(&request) + size_of_val(&*request.seat_ids) + request.partner_id.as_str().len();
+    assert!((5_000..8_000).contains(&bytes), "{bytes}");
 }

@@ -25,7 +25,7 @@ pub(super) async fn show(desk: Data<Desk>, event_id: EventId, request: HttpReque
     let event = desk.box_office.event(&event_id).await?;
     let hall = event.hall.as_ref().ok_or(Problem::NoSeatMap)?;
 
-    Ok(fresh_or(&request, event.version, |mut ok| ok.json(SeatsBody { version: event.version, rows: rows(hall) })))
+    fresh_or(&request, event.version, |mut ok| ok.json(SeatsBody { version: event.version, rows: rows(hall) }))
 }
 
 fn rows(hall: &Hall) -> Vec<RowBody> {

@@ -5,13 +5,14 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{
-    conditions,
+    Problem,
+    conditions::{self, Read},
     headers::IDEMPOTENT_REPLAYED,
-    time::{in_milliseconds, in_milliseconds_if_any},
+    time::{in_milliseconds, in_milliseconds_if_any, moment_if_any},
 };
 use crate::domain::{
-    Description, EventName, EventSummary, Location, PartnerId, Price, Quotas, Reservation, ReservationId, Sales,
-    SeatId, Status, Version,
+    Description, EventName, EventSummary, Location, Moment, PartnerId, Price, Quotas, Reservation, ReservationId,
+    Sales, SeatId, Status, Version,
 };
 
 /// A reservation.
@@ -32,6 +33,8 @@ pub(super) struct ReservationBody<'a> {
     version: Version,
     #[serde(serialize_with = "in_milliseconds")]
     created_at: Timestamp,
+    #[serde(serialize_with = "in_milliseconds")]
+    updated_at: Timestamp,
 }
 
 impl<'a> ReservationBody<'a> {
@@ -53,6 +56,7 @@ impl<'a> ReservationBody<'a> {
             waitlist_position,
             version: reservation.version,
             created_at: reservation.created_at,
+            updated_at: reservation.updated_at(),
         }
     }
 }
@@ -65,8 +69,8 @@ pub(super) struct EventBody<'a> {
     name: &'a EventName,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a Description>,
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "in_milliseconds_if_any")]
-    starts_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "moment_if_any")]
+    starts_at: Option<Moment>,
     #[serde(skip_serializing_if = "Option::is_none")]
     location: Option<&'a Location>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -120,6 +124,7 @@ struct Numbers {
     total_seats: u32,
     available_seats: u32,
     held_seats: u32,
+    confirmed_seats: u32,
     reservation_count: u32,
     waitlist_count: u32,
     version: Version,
@@ -131,6 +136,8 @@ impl Numbers {
             total_seats: event.total_seats,
             available_seats: event.available_seats,
             held_seats: event.held_seats,
+            // The three add up to all seats: no event is stored or read where they do not.
+            confirmed_seats: event.total_seats.saturating_sub(event.available_seats.saturating_add(event.held_seats)),
             reservation_count: event.reservation_count,
             waitlist_count: event.waitlist_count,
             version: event.version,
@@ -139,18 +146,23 @@ impl Numbers {
 }
 
 /// Answers with what an event looks like at `version`, or 304 to a client that has it as it is.
+///
+/// # Errors
+/// When the client asks for another version.
 pub(super) fn fresh_or(
     request: &HttpRequest,
     version: Version,
     body: impl FnOnce(HttpResponseBuilder) -> HttpResponse,
-) -> HttpResponse {
-    let fresh = conditions::is_fresh(request.headers(), version);
-    let mut response = if fresh { HttpResponse::NotModified() } else { HttpResponse::Ok() };
-    response
-        .insert_header((header::ETAG, conditions::etag(version)))
-        // Keep it, but never use it unasked: the next sale makes it old.
-        .insert_header((header::CACHE_CONTROL, "no-cache"));
-    if fresh { response.finish() } else { body(response) }
+) -> Result<HttpResponse, Problem> {
+    // Keep it, but never use it unasked: the next sale makes it old.
+    let tagged = |mut response: HttpResponseBuilder, tag| {
+        response.insert_header((header::ETAG, tag)).insert_header((header::CACHE_CONTROL, "no-cache"));
+        response
+    };
+    Ok(match conditions::check_read(request.headers(), version)? {
+        Read::NotModified(tag) => tagged(HttpResponse::NotModified(), tag).finish(),
+        Read::Whole => body(tagged(HttpResponse::Ok(), conditions::etag(version))),
+    })
 }
 
 /// Marks the answer to a request that was answered before.

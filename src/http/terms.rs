@@ -90,6 +90,21 @@ mod tests {
     }
 
     #[test]
+    fn the_heaviest_head_leaves_less_than_a_kilobyte() {
+        let tags = (1_000_000_000_000_000_000_i64..).take(64).map(|version| format!("\"{version}\""));
+        let request = actix_web::test::TestRequest::post()
+            .insert_header((IDEMPOTENCY_KEY.clone(), "k".repeat(255)))
+            .insert_header(("if-match", tags.collect::<Vec<_>>().join(",")))
+            .insert_header(("x-padding", "x".repeat(10_000)))
+            .to_http_request();
+        let terms = read(&request).expect("as heavy as it may be");
+        let Some(crate::domain::Expected::Versions(versions)) = terms.expected else { panic!("they are versions") };
+        assert_eq!((terms.key.map(|key| key.as_str().len()), versions.len()), (Some(255), 64));
+        let bytes = size_of::<Terms>() + 255 + versions.capacity() * size_of_val(&versions[0]) + terms.request_id.len();
+        assert!(bytes < 1_024, "{bytes}");
+    }
+
+    #[test]
     fn other_keys_are_refused_by_name() {
         let long = "k".repeat(256);
         for lines in [

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Desk, Readiness, Trace, bind, routes, serve};
+use super::{ConnectionLimits, Desk, Hosts, Readiness, Trace, bind, body::LARGE_BODIES_MAX, routes, serve};
 use crate::{
     domain::EventId,
     service::{BoxOffice, Limits},
@@ -42,12 +42,14 @@ fn desk() -> Desk {
         hold_seconds_max: 900,
         body_timeout: Duration::from_secs(5),
         readiness: Arc::new(Readiness::default()),
+        hosts: Hosts::of("127.0.0.1", "127.0.0.1".parse().expect("an address"), Vec::new()),
     }
 }
 
 async fn ask(desk: &Desk, request: TestRequest) -> ServiceResponse {
     let app = App::new().wrap(Trace).configure(routes(Data::new(desk.clone())));
-    test::call_service(&test::init_service(app).await, request.to_request()).await
+    let request = request.append_header((header::HOST, "localhost")).to_request();
+    test::call_service(&test::init_service(app).await, request).await.map_into_boxed_body()
 }
 
 /// Asks, and checks what every problem has; gives back its code.
@@ -103,15 +105,16 @@ async fn a_request_keeps_its_name() {
 #[actix_web::test]
 async fn other_paths_are_not_found() {
     for path in [
-        "/",
+        "//",
         "/healthz",
-        "/health/",
-        "/reservations/",
+        "/health//",
+        "/reservations//",
         "//reservations",
+        "//reservations/",
         "/Reservations",
         "/reservations/x/y",
         "/reservations/%2e%2e/health",
-        "/reservations/show.0198a3b2-7c1d-7def-8123-456789abcdef/",
+        "/reservations/show.0198a3b2-7c1d-7def-8123-456789abcdef//",
     ] {
         assert_eq!(problem(TestRequest::with_uri(path), 404).await, "not-found", "{path}");
     }
@@ -263,11 +266,58 @@ async fn an_event_is_not_amended_blindly() {
 }
 
 #[tokio::test]
+async fn so_many_large_bodies_are_taken_in_at_one_time_and_no_more() {
+    let listener = bind("127.0.0.1", 0).expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    let limits = ConnectionLimits { connections_max: 1_000, per_address_max: 1_000 };
+    let server = serve(listener, desk(), limits, Duration::from_secs(1)).expect("a server");
+    let handle = server.handle();
+    let server = tokio::spawn(server);
+    let send = async |bytes: usize, promised: usize| {
+        let mut connection = TcpStream::connect(address).await.expect("a connection");
+        let head = format!(
+            "POST /events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {promised}"
+        );
+        let request = format!("{head}\r\n\r\n{}", " ".repeat(bytes));
+        connection.write_all(request.as_bytes()).await.expect("sent");
+        connection
+    };
+    let code = async |bytes: usize| {
+        let mut connection = send(bytes, bytes).await;
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"}") {
+            connection.read_buf(&mut answer).await.expect("an answer");
+        }
+        let answer = String::from_utf8(answer).expect("text");
+        ["overloaded", "invalid-request"]
+            .into_iter()
+            .find(|code| answer.contains(code))
+            .unwrap_or_else(|| panic!("{answer}"))
+    };
+    let eventually = async |wanted: &str| {
+        let until = async { while code(5_000).await != wanted {} };
+        timeout(Duration::from_secs(10), until).await.unwrap_or_else(|_| panic!("never {wanted}"));
+    };
+    assert_eq!(code(5_000).await, "invalid-request");
+    let mut held = Vec::new();
+    for _ in 0..LARGE_BODIES_MAX {
+        held.push(send(5_000, 6_000).await);
+    }
+    eventually("overloaded").await;
+    assert_eq!(code(4_096).await, "invalid-request", "small ones need no room");
+    drop(held);
+    eventually("invalid-request").await;
+    handle.stop(false).await;
+    server.await.expect("it ends").expect("well");
+}
+
+#[tokio::test]
 async fn a_body_without_an_end_does_not_hold_its_connection() {
     let listener = bind("127.0.0.1", 0).expect("a free port");
     let address = listener.local_addr().expect("bound");
     let desk = Desk { body_timeout: Duration::from_millis(50), ..desk() };
-    let server = serve(listener, desk, Duration::from_secs(1)).expect("a server");
+    let limits = ConnectionLimits { connections_max: 10, per_address_max: 10 };
+    let server = serve(listener, desk, limits, Duration::from_secs(1)).expect("a server");
     let handle = server.handle();
     let server = tokio::spawn(server);
 
@@ -280,7 +330,7 @@ async fn a_body_without_an_end_does_not_hold_its_connection() {
         ("PUT /reservations HTTP/1.1\r\nContent-Length: 100", "405"),
     ] {
         let mut connection = TcpStream::connect(address).await.expect("a connection");
-        let request = format!("{head}\r\nHost: x\r\n\r\n1\r\n{{\r\n");
+        let request = format!("{head}\r\nHost: localhost\r\n\r\n1\r\n{{\r\n");
         connection.write_all(request.as_bytes()).await.expect("sent");
         let mut answer = String::new();
         let closed = timeout(Duration::from_secs(10), connection.read_to_string(&mut answer)).await;

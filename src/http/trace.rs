@@ -1,9 +1,10 @@
-//! Around every request: its id, given back as `X-Request-Id`, its lines in the log, and the end of its body.
+//! Around every request: its id, given back as `X-Request-Id`, its lines in the log, the end of its body, and what all routes have
+//! in common: the host that is asked, a slash too many, and answers that are compressed.
 
 use std::{
     future::{Future, Ready, ready},
     pin::Pin,
-    sync::{Mutex, PoisonError},
+    rc::Rc,
     time::Instant,
 };
 
@@ -12,14 +13,19 @@ use actix_web::{
     dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready},
     http::header::{HeaderMap, HeaderValue},
 };
+use futures_util::future::Either;
 use log::Level;
 
 use super::{
-    Problem,
+    Problem, compression,
+    connection::Exchange,
     headers::{X_REQUEST_ID, single},
-    unread,
+    hosts::Hosts,
+    path,
+    throttle::Throttle,
+    unread::{self, Answer},
 };
-use crate::ids;
+use crate::{ids, service::ServiceError};
 
 /// The longest `X-Request-Id` that is taken over: room for every id in use, and none for filling the log.
 const REQUEST_ID_MAX_BYTES: usize = 128;
@@ -72,7 +78,7 @@ where
     S: Service<ServiceRequest, Response = ServiceResponse, Error = Error>,
     S::Future: 'static,
 {
-    type Response = ServiceResponse;
+    type Response = ServiceResponse<Answer>;
     type Error = Error;
     type Transform = Traced<S>;
     type InitError = ();
@@ -88,20 +94,26 @@ where
     S: Service<ServiceRequest, Response = ServiceResponse, Error = Error>,
     S::Future: 'static,
 {
-    type Response = ServiceResponse;
+    type Response = ServiceResponse<Answer>;
     type Error = Error;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Error>>>>;
 
     forward_ready!(service);
 
     fn call(&self, mut request: ServiceRequest) -> Self::Future {
+        let answering = request.conn_data::<Rc<Exchange>>().map(Exchange::begin);
         let id = RequestId::sent_or_minted(request.headers());
         request.extensions_mut().insert(id.clone());
         unread::set_aside(&mut request);
+        path::trim_slash(&mut request);
         let started = log::log_enabled!(Level::Debug).then(Instant::now);
-        let answer = self.service.call(request);
+        let answer = match Hosts::check(&request) {
+            Ok(()) => Either::Left(self.service.call(request)),
+            Err(problem) => Either::Right(ready(Ok(request.error_response(problem)))),
+        };
         Box::pin(async move {
-            let mut response = unread::hold(answer.await?);
+            let response = compression::compressed(answer.await?).await;
+            let mut response = unread::hold(response, answering);
             if response.status().is_server_error() {
                 log_failure(&response, &id);
             }
@@ -115,7 +127,7 @@ where
 }
 
 /// The one line of the access log. The query is left out: it is long, and filters tell more of partners than of the service.
-fn log_access(response: &ServiceResponse, id: &RequestId, started: Instant) {
+fn log_access(response: &ServiceResponse<Answer>, id: &RequestId, started: Instant) {
     log::debug!(
         method = response.request().method().as_str(),
         path = response.request().path(),
@@ -128,13 +140,17 @@ fn log_access(response: &ServiceResponse, id: &RequestId, started: Instant) {
 
 /// The one line about a request that failed on our side, with what the partner is not told. Being too busy is no
 /// failure, and logging it would add to the load; unknown outcomes are logged by the service, which knows more of them.
-/// While the store is away every request fails alike: one line a second tells that, the others come with `debug`.
-fn log_failure(response: &ServiceResponse, id: &RequestId) {
+/// While the store is away every request fails alike: one line a second tells that, the others come with `debug`. A store that
+/// takes no writes has said so itself.
+fn log_failure(response: &ServiceResponse<Answer>, id: &RequestId) {
+    static STORE_UNAVAILABLE: Throttle = Throttle::new();
+
     let problem = response.response().error().and_then(Error::as_error::<Problem>);
     let code = problem.map_or("unknown", Problem::code);
     let level = match code {
         "overloaded" | "outcome-unknown" => return,
-        "store-unavailable" if !first_in_a_second() => Level::Debug,
+        _ if matches!(problem, Some(Problem::Service(ServiceError::ReadOnly(_)))) => Level::Debug,
+        "store-unavailable" if STORE_UNAVAILABLE.count().is_none() => Level::Debug,
         "store-unavailable" => Level::Warn,
         _ => Level::Error,
     };
@@ -148,17 +164,6 @@ fn log_failure(response: &ServiceResponse, id: &RequestId) {
         request_id = id.as_str();
         "request failed"
     );
-}
-
-/// Whether a second has passed since the last call that returned true.
-fn first_in_a_second() -> bool {
-    static LAST: Mutex<Option<Instant>> = Mutex::new(None);
-    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
-    let first = last.is_none_or(|last| last.elapsed().as_secs() >= 1);
-    if first {
-        *last = Some(Instant::now());
-    }
-    first
 }
 
 #[cfg(test)]

@@ -16,6 +16,8 @@ use actix_web::{
     web::Bytes,
 };
 
+use super::connection::Answering;
+
 /// The rest of a request's body, kept with the request.
 struct Unread(Payload);
 
@@ -25,6 +27,11 @@ pub(super) fn set_aside(request: &mut ServiceRequest) {
         Payload::None => {}
         payload => put_back(request.request(), payload),
     }
+}
+
+/// Whether a body was set aside.
+pub(super) fn is_set_aside(request: &HttpRequest) -> bool {
+    request.extensions().contains::<Unread>()
 }
 
 /// The body that was set aside.
@@ -37,21 +44,20 @@ pub(super) fn put_back(request: &HttpRequest, payload: Payload) {
     request.extensions_mut().insert(Unread(payload));
 }
 
-/// Ties what is left of the request's body to the answer.
-pub(super) fn hold(response: ServiceResponse) -> ServiceResponse {
-    match take(response.request()) {
-        None => response,
-        Some(payload) => response.map_body(|_, body| BoxBody::new(Held { body, _payload: payload })),
-    }
+/// Ties what is left of the request's body to the answer, and what counts the answer.
+pub(super) fn hold(response: ServiceResponse, answering: Option<Answering>) -> ServiceResponse<Answer> {
+    let payload = take(response.request());
+    response.map_body(|_, body| Answer { body, _payload: payload, _answering: answering })
 }
 
-/// A response's body that keeps the request's alive until it is sent.
-struct Held {
+/// A response's body. It keeps the request's alive until it is sent, and then says that the request is answered.
+pub struct Answer {
     body: BoxBody,
-    _payload: Payload,
+    _payload: Option<Payload>,
+    _answering: Option<Answering>,
 }
 
-impl MessageBody for Held {
+impl MessageBody for Answer {
     type Error = <BoxBody as MessageBody>::Error;
 
     fn size(&self) -> BodySize {

@@ -270,6 +270,6 @@ fn failed(error: StoreError) -> Attempt {
     match error {
         // One command may have led to what cannot be read; the others shall not suffer for it.
         StoreError::Unreadable(why) => Attempt::Refused(why),
-        other => Attempt::Failed(Failure::Unavailable(other.into_why())),
+        other => Attempt::Failed(other.into()),
     }
 }

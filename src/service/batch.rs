@@ -9,7 +9,10 @@ use super::{
     ServiceError,
     answers::{Answering, Answers},
 };
-use crate::domain::{Command, Event, Outcome, Rejection, ReservationId};
+use crate::{
+    domain::{Command, Event, Outcome, Rejection, ReservationId},
+    store::StoreError,
+};
 
 /// A command on its way to its decision, and who waits for the answer.
 #[derive(Debug)]
@@ -56,6 +59,17 @@ pub(super) enum Failure {
     Conflict,
     /// The store did not do its part.
     Unavailable(String),
+    /// The store takes no writes, and will not soon.
+    ReadOnly(String),
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::ReadOnly(why) => Self::ReadOnly(why),
+            other => Self::Unavailable(other.into_why()),
+        }
+    }
 }
 
 struct Member {
@@ -96,6 +110,11 @@ impl Batch {
         self.members.iter().all(|member| member.waiting.is_none())
     }
 
+    /// How many wait for an answer, and nothing can have been written for them.
+    pub(super) fn untouched(&self) -> usize {
+        self.members.iter().filter(|member| member.waiting.is_some() && !member.possible).count()
+    }
+
     /// Notes an attempt that did not end it, and why.
     pub(super) fn tried(&mut self, failure: Failure) {
         self.attempts += 1;
@@ -123,6 +142,7 @@ impl Batch {
                 _ if member.possible => (ServiceError::OutcomeUnknown(member.reservation_id.clone()), true),
                 Some(Failure::Conflict) => (ServiceError::VersionConflict, false),
                 Some(Failure::Unavailable(why)) => (ServiceError::Unavailable(why.clone()), false),
+                Some(Failure::ReadOnly(why)) => (ServiceError::ReadOnly(why.clone()), false),
                 None if outage => (ServiceError::Unavailable("it fails at this time".to_owned()), false),
                 None => (ServiceError::Overloaded, false),
             };

@@ -10,15 +10,17 @@ use super::{
     batch::{Envelope, Sender},
     caretaker,
     inbox::{Errand, Inboxes},
+    list_reads::ListReads,
     shared_read::SharedReads,
 };
 use crate::{
     domain::{
-        Amend, Command, Details, Event, EventId, EventName, EventOperation, EventSummary, Fingerprint, OperationId,
-        Outcome, Quotas, Rejection, Request, Reservation, ReservationId, Reserve, Status, Subject, keyed_event_id,
+        Amend, Cancellation, Command, Details, Event, EventId, EventName, EventOperation, EventSummary, Fingerprint,
+        OperationId, Outcome, Quotas, Rejection, Request, Reservation, ReservationId, Reserve, Status, Subject,
+        keyed_event_id,
     },
     ids,
-    store::{Creation, EventStore, ReservationQuery, StoreError},
+    store::{Creation, EventStore, ReservationPage, ReservationQuery, StoreError},
 };
 
 /// The pause before making an event is tried again.
@@ -27,12 +29,17 @@ const CREATE_PAUSE: Duration = Duration::from_millis(50);
 /// How long a look at readiness may take: an orchestrator's own limit is often one second, and the answer must travel too.
 const READY_PATIENCE: Duration = Duration::from_millis(800);
 
+/// Events that are looked over at once, and the pause before the next ones: a thousand a second, which nobody else feels.
+const LOOKED_OVER_AT_ONCE: usize = 100;
+const LOOK_OVER_PAUSE: Duration = Duration::from_millis(100);
+
 /// Sells the seats of events. Cheap to clone; all clones are one box office.
 #[derive(Clone)]
 pub struct BoxOffice {
     store: Arc<dyn EventStore>,
     inboxes: Arc<Inboxes>,
     summaries: Arc<SharedReads>,
+    lists: Arc<ListReads>,
     request_timeout: Duration,
 }
 
@@ -46,6 +53,7 @@ impl BoxOffice {
         Self {
             inboxes,
             summaries: Arc::new(SharedReads::new(store.clone(), limits.request_timeout)),
+            lists: Arc::new(ListReads::new(store.clone(), limits.request_timeout)),
             store,
             request_timeout: limits.request_timeout,
         }
@@ -104,7 +112,12 @@ impl BoxOffice {
                     tried = true;
                     sleep(CREATE_PAUSE).await;
                 }
-                Err(why) if !tried && !matches!(why, StoreError::Unavailable(_)) => return Err(why.into()),
+                Err(why) if !tried && !matches!(why, StoreError::Unavailable(_)) => {
+                    if matches!(why, StoreError::ReadOnly(_)) {
+                        self.store.turned_away(1);
+                    }
+                    return Err(why.into());
+                }
                 Err(_) => return Err(ServiceError::OutcomeUnknown(None)),
             }
         }
@@ -128,9 +141,7 @@ impl BoxOffice {
         let Answer { subject, replayed } = self.ask(event_id, Request::Amend(Box::new(amend)), terms).await?;
         match subject {
             Subject::Event(subject) => Ok(Answer { subject, replayed }),
-            Subject::Reservation(_) => {
-                Err(ServiceError::Internal("an event was asked about and a reservation answered".to_owned()))
-            }
+            Subject::Reservation(_) | Subject::Cancellation(_) => Err(mixed_up()),
         }
     }
 
@@ -142,7 +153,7 @@ impl BoxOffice {
 
     /// Events in the order of their ids, those after `after`, `limit` at most.
     pub async fn events(&self, after: Option<&EventId>, limit: usize) -> Result<Vec<EventSummary>, ServiceError> {
-        Ok(self.store.events(after, limit, self.deadline()).await?)
+        self.lists.events(after, limit).await
     }
 
     /// Reserves seats for a partner.
@@ -158,9 +169,15 @@ impl BoxOffice {
     }
 
     /// Cancels a reservation: its seats, or its place on the waitlist, go to others.
-    pub async fn cancel(&self, id: &ReservationId, terms: Terms) -> Result<Answer<Arc<Reservation>>, ServiceError> {
-        let asked = self.ask_for_reservation(&id.event_id, Request::Cancel(id.uuid), terms).await;
-        asked.map_err(|error| unknown_reservation(error, id))
+    pub async fn cancel(&self, id: &ReservationId, terms: Terms) -> Result<Answer<Cancellation>, ServiceError> {
+        let asked = self.ask(&id.event_id, Request::Cancel(id.uuid), terms).await;
+        let Answer { subject, replayed } = asked.map_err(|error| unknown_reservation(error, id))?;
+        let subject = match subject {
+            Subject::Cancellation(cancellation) => *cancellation,
+            Subject::Reservation(cancelled) => Cancellation { cancelled, promoted: Vec::new() },
+            Subject::Event(_) => return Err(mixed_up()),
+        };
+        Ok(Answer { subject, replayed })
     }
 
     /// Confirms a hold.
@@ -175,15 +192,64 @@ impl BoxOffice {
         let reservation = self.store.reservation(id, deadline).await?;
         let reservation = reservation.ok_or_else(|| Rejection::UnknownReservation(id.clone()))?;
         let waitlist_position = match reservation.status {
-            Status::Waitlisted => Some(self.store.waitlist_position(&reservation, deadline).await?),
+            Status::Waitlisted => {
+                let joined = [reservation.created_version];
+                self.lists.waitlist_positions(&id.event_id, &joined, deadline).await?.pop()
+            }
             _ => None,
         };
         Ok(Standing { reservation, waitlist_position })
     }
 
-    /// The reservations that `query` asks for, in the order of their places. Of an event that does not exist there are none.
-    pub async fn reservations(&self, query: &ReservationQuery) -> Result<Vec<Arc<Reservation>>, ServiceError> {
-        Ok(self.store.reservations(query, self.deadline()).await?)
+    /// A page of the reservations that `query` asks for, in the order of their places. It may hold fewer than the limit, even
+    /// none, and not be the last one. Of an event that does not exist there are none.
+    pub async fn reservations(&self, query: &ReservationQuery) -> Result<ReservationPage, ServiceError> {
+        self.lists.reservations(query).await
+    }
+
+    /// The current place on its event's waitlist of each of the `listed` reservations, counted from 1, if it waits. The list is
+    /// one of [`BoxOffice::reservations`]: event by event.
+    pub async fn waitlist_positions(&self, listed: &[Arc<Reservation>]) -> Result<Vec<Option<u32>>, ServiceError> {
+        let deadline = self.deadline();
+        let waits = |reservation: &&Arc<Reservation>| reservation.status == Status::Waitlisted;
+        let mut positions = Vec::with_capacity(listed.len());
+        for of_event in listed.chunk_by(|one, other| one.id.event_id == other.id.event_id) {
+            // A list is sorted by time before it is by version, and the clocks of two processes may differ.
+            let mut joined: Vec<_> = of_event.iter().filter(waits).map(|waiting| waiting.created_version).collect();
+            joined.sort_unstable();
+            let found = match joined.as_slice() {
+                [] => Vec::new(),
+                joined => self.lists.waitlist_positions(&of_event[0].id.event_id, joined, deadline).await?,
+            };
+            let position = |reservation: &Arc<Reservation>| {
+                let place = joined.binary_search(&reservation.created_version).ok()?;
+                found.get(place).copied()
+            };
+            positions.extend(of_event.iter().map(|reservation| Some(reservation).filter(waits).and_then(position)));
+        }
+        Ok(positions)
+    }
+
+    /// Looks at every event once, at leisure, so that the probe tells of those that cannot be read before somebody asks for
+    /// them. Ends early when the store is away; whoever asks for an event then finds out.
+    pub async fn look_over_events(&self) {
+        let mut after = None;
+        loop {
+            match self.store.events(after.as_ref(), LOOKED_OVER_AT_ONCE, self.deadline()).await {
+                Ok(events) if events.len() == LOOKED_OVER_AT_ONCE => {
+                    after = events.into_iter().next_back().map(|last| last.id);
+                }
+                Ok(_) => return,
+                Err(why) => return log::debug!("could not look over all events: {why}"),
+            }
+            sleep(LOOK_OVER_PAUSE).await;
+        }
+    }
+
+    /// Events that could not be read when they were last looked at, in the order of their ids.
+    #[must_use]
+    pub fn unreadable(&self) -> Vec<EventId> {
+        self.store.unreadable()
     }
 
     /// Whether writes can be taken, and the event `id` is there to take them. It answers within a second, however long requests
@@ -219,9 +285,7 @@ impl BoxOffice {
     ) -> Result<Answer<Arc<Reservation>>, ServiceError> {
         match self.ask(event_id, request, terms).await? {
             Answer { subject: Subject::Reservation(subject), replayed } => Ok(Answer { subject, replayed }),
-            Answer { subject: Subject::Event(_), .. } => {
-                Err(ServiceError::Internal("a reservation was asked about and an event answered".to_owned()))
-            }
+            Answer { subject: Subject::Cancellation(_) | Subject::Event(_), .. } => Err(mixed_up()),
         }
     }
 
@@ -279,6 +343,11 @@ fn new_event(new: NewEvent, operation: OperationId) -> Event {
     event
 }
 
+/// What was answered is not what was asked about.
+fn mixed_up() -> ServiceError {
+    ServiceError::Internal("the answer to a write is about something else than was asked for".to_owned())
+}
+
 /// The id of a reservation says which event it belongs to; of an event that does not exist there is no reservation.
 fn unknown_reservation(error: ServiceError, id: &ReservationId) -> ServiceError {
     match error {
@@ -291,6 +360,8 @@ impl From<StoreError> for ServiceError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unavailable(why) | StoreError::Misconfigured(why) => Self::Unavailable(why),
+            StoreError::ReadOnly(why) => Self::ReadOnly(why),
+            StoreError::Overloaded(why) => Self::ListsOverloaded(why),
             StoreError::Unreadable(why) => Self::Internal(why),
         }
     }

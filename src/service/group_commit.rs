@@ -98,6 +98,12 @@ impl EventTask {
     /// attempts or time are used up.
     async fn work_on(&mut self, mut batch: Batch) {
         loop {
+            if let Some(Failure::ReadOnly(why)) = &batch.failure {
+                // Nobody waits for a disk to be mended, and whoever comes next must not wait behind them.
+                let error = ServiceError::ReadOnly(why.clone());
+                self.committer.store().turned_away(batch.untouched());
+                return batch.fail(&error);
+            }
             if batch.attempts >= self.limits.commit_attempts_max {
                 let error = given_up(batch.failure.as_ref());
                 return batch.fail(&error);
@@ -153,12 +159,11 @@ impl EventTask {
                 }
                 Attempt::Hopeless(error) => return batch.fail(&error),
             };
-            let is_conflict = matches!(failure, Failure::Conflict);
             batch.tried(failure);
-            let pause = if is_conflict {
-                self.committer.pace.after_conflict(batch.attempts)
-            } else {
-                Pace::after_outage(batch.attempts)
+            let pause = match &batch.failure {
+                Some(Failure::ReadOnly(_)) => continue,
+                Some(Failure::Conflict) => self.committer.pace.after_conflict(batch.attempts),
+                _ => Pace::after_outage(batch.attempts),
             };
             self.rest(pause.min(deadline.saturating_duration_since(Instant::now()))).await;
         }
@@ -191,7 +196,7 @@ impl EventTask {
         match proven {
             Ok(true) => Ok(()),
             Ok(false) => Err(Failure::Conflict),
-            Err(error) => Err(Failure::Unavailable(error.into_why())),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -234,6 +239,7 @@ async fn tending<T>(proofs: &mut Proofs, work: impl Future<Output = T>) -> (T, V
 fn given_up(failure: Option<&Failure>) -> ServiceError {
     match failure {
         Some(Failure::Unavailable(why)) => ServiceError::Unavailable(why.clone()),
+        Some(Failure::ReadOnly(why)) => ServiceError::ReadOnly(why.clone()),
         Some(Failure::Conflict) | None => ServiceError::VersionConflict,
     }
 }

@@ -14,6 +14,7 @@ mod box_office;
 mod caretaker;
 mod group_commit;
 mod inbox;
+mod list_reads;
 mod pace;
 mod proofs;
 mod shared_read;
@@ -28,6 +29,11 @@ pub struct Limits {
     /// Tries to commit one batch before its commands are answered with a version conflict.
     pub commit_attempts_max: u32,
     /// Commands that may wait for one event; one more is turned away.
+    ///
+    /// What one of them holds is bounded where it comes in: a key of 255 bytes, a request's id of 128, a condition of 64 versions
+    /// (8 bytes each), and of its body, which has up to 4 KiB, no more than its texts, or seats of 10 bytes each that took it five.
+    /// With all that surrounds it that is less than 6 KiB, or 100 MB for the 16,384 of the default; where
+    /// `SEATS_PER_RESERVATION_MAX` lets a body name hundreds of seats, less than 12 KiB.
     pub inbox_max: usize,
     /// How long a request may take, from its arrival to its answer.
     pub request_timeout: Duration,
@@ -119,9 +125,15 @@ pub enum ServiceError {
     /// Too many requests wait for this event. Nothing was changed.
     #[error("too many requests wait for this event")]
     Overloaded,
+    /// So many lists are being read, or this one takes so long, that it must be asked for again.
+    #[error("lists take more time than they may: {0}")]
+    ListsOverloaded(String),
     /// The store is out of reach. Nothing was changed.
     #[error("the store is out of reach: {0}")]
     Unavailable(String),
+    /// The store can be read and takes no writes. Nothing was changed.
+    #[error("the store takes no writes: {0}")]
+    ReadOnly(String),
     /// The store did not say whether the write was applied; the reservation, or a retry with the same key, tells later.
     /// Its id is not known when the request was lost before it was looked at.
     #[error("whether the reservation was written is not known")]

@@ -101,7 +101,7 @@ impl Proofs {
         }
         let Unproven { batch, outcomes, .. } = self.unproven.swap_remove(at);
         match proven {
-            Err(error) => self.returned.push_back(failed(batch, Failure::Unavailable(error.into_why()))),
+            Err(error) => self.returned.push_back(failed(batch, error.into())),
             Ok(_) => drop(batch.answer(outcomes)),
         }
         None

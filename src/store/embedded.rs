@@ -2,7 +2,8 @@
 //!
 //! An event and its reservations change in one durable transaction, so there is no journal and nothing to settle.
 //! [`writer`] owns every write and runs on a thread of its own; reads see the last durable state, which the writer
-//! shows as a whole ([`view::View`]) before it acknowledges the commit that made it.
+//! shows as a whole ([`view::View`]) before it acknowledges the commit that made it. They go on seeing it while the disk is
+//! full, fails, or is gone, and then nothing is decided on it ([`outage`]).
 //!
 //! [`tables`] has what the file holds, and [`fold`] the one place that writes it; [`documents`], [`state`], [`listed`] and
 //! [`keys`] say how values are spelled.
@@ -11,29 +12,41 @@ use std::{path::Path, sync::Arc, thread};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use redb::Database;
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, timeout_at},
 };
 
 use self::{
+    file::DataFile,
+    medium::{Disk, Medium},
+    open_error::refused,
+    open_file::{OpenFile, Sizes},
+    outage::Condition,
     rows::Rows,
     shown::Shown,
     view::View,
-    writer::{OpenFile, Work, Write, Writer},
+    writer::{Work, Write, Writer},
 };
-use super::{Base, CommitError, Creation, EventStore, FactsError, Journal, ReservationQuery, Snapshot, StoreError};
+use super::{
+    Base, CommitError, Creation, Damage, EventStore, FactsError, Journal, ReservationPage, ReservationQuery, Snapshot,
+    StoreError,
+};
 use crate::{
     clock::Clock,
-    domain::{Decision, Event, EventId, EventSummary, Facts, Head, Reservation, ReservationId, Wanted},
+    domain::{Decision, Event, EventId, EventSummary, Facts, Head, Reservation, ReservationId, Version, Wanted},
 };
 
 mod documents;
 mod file;
 mod fold;
+mod inbox;
 mod keys;
 mod listed;
+mod medium;
+mod open_error;
+mod open_file;
+mod outage;
 mod recent;
 mod rolls;
 mod rows;
@@ -44,82 +57,94 @@ mod tables;
 mod view;
 mod writer;
 
-pub use file::{OpenError, may_hold_reservations};
+pub use file::may_hold_reservations;
+pub use open_error::OpenError;
 
 /// Work that may wait for the writer. Each event has at most one commit in flight, so this bounds the events that are
 /// changed at once, not the reservations; a caller past it waits its turn within its deadline.
 const INBOX_MAX: usize = 1024;
 
-/// Recent rows of lists that are gathered before they are moved ([`recent`]). A thousand events on sale have some thirty each,
-/// enough for half a page. Twice as many are held in memory: some 10 MB at most, and that only while commits are small.
-const GENERATION_ROWS: usize = 32_768;
+const SIZES: Sizes = Sizes {
+    // Most of it are leaf pages that batches without order (keyed reservations) come back to; the inner pages of ten million
+    // reservations take some ten megabytes. What falls out is mostly still in the system's page cache. redb's own default is
+    // a gigabyte, more than a small machine has to give.
+    cache_bytes: 64 * 1024 * 1024,
+    // A thousand events on sale have some thirty recent rows each ([`recent`]), enough for half a page. Twice as many are held
+    // in memory: some 10 MB at most, and that only while commits are small.
+    generation_rows: 32_768,
+};
 
 /// An event store in a local directory, for one process.
 pub struct EmbeddedStore {
     clock: Arc<dyn Clock>,
     shown: Arc<Shown>,
+    condition: Arc<Condition>,
     writer: mpsc::Sender<Work>,
+    damage: Arc<Damage>,
 }
 
 impl EmbeddedStore {
     /// Opens the store in `data_dir`, which is made if it is absent. Blocks while it reads: a file that was not closed
-    /// cleanly is checked from end to end.
+    /// cleanly is checked from end to end. One that is there and cannot be written, for want of room perhaps, is opened for
+    /// reading, until it can.
     ///
     /// # Errors
     /// Says, in words for the operator, why the directory cannot be used.
     pub fn open(data_dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
-        let path = file::prepare(data_dir)?;
-        Self::start(move || file::connect(&path), clock, GENERATION_ROWS)
+        let file = DataFile::open(data_dir)?;
+        let path = file.path().to_owned();
+        Self::start(file, &path, clock, SIZES)
     }
 
-    /// Opens the store on what `connect` yields, now and after every failure of it.
-    fn start(
-        connect: impl Fn() -> Result<Database, OpenError> + Send + 'static,
-        clock: Arc<dyn Clock>,
-        generation_rows: usize,
-    ) -> Result<Self, OpenError> {
+    /// Opens the store on `medium`, which the operator knows as `path`.
+    fn start(medium: impl Medium, path: &Path, clock: Arc<dyn Clock>, sizes: Sizes) -> Result<Self, OpenError> {
         let unusable = |why: redb::Error| OpenError::Unusable(why.to_string());
-        let database = connect()?;
-        tables::make(&database)?;
-        let file = OpenFile::of(database, generation_rows).map_err(unusable)?;
-        let shown = Arc::new(Shown::new(file.view().map_err(unusable)?));
-        let connect = move || OpenFile::of(connect()?, generation_rows).map_err(unusable);
+        let disk = Disk::new(medium);
+        let (database, session) = open_file::open(&disk, sizes).map_err(|why| refused(path, why))?;
+        let is_new = tables::make(&database)?;
+        if is_new && let Some(why) = session.failure() {
+            // Half a store would be taken for a damaged one by the next start.
+            let emptied = disk.medium().set_len(0);
+            return Err(OpenError::NotMade {
+                path: path.to_owned(),
+                why: emptied.map_or_else(|why| why.to_string(), |()| why),
+            });
+        }
+        let damage = Arc::<Damage>::default();
+        let file = OpenFile::new(database, session, sizes, damage.clone()).map_err(unusable)?;
+        let condition = Arc::new(Condition::default());
+        let shown = Arc::new(Shown::new(file.view().map_err(unusable)?, condition.clone()));
+        let mut writer = Writer::new(disk, file, shown.clone(), condition.clone());
+        if !is_new {
+            writer.begin();
+        }
         let (sender, inbox) = mpsc::channel(INBOX_MAX);
-        let writer = Writer::new(Box::new(connect), file, shown.clone(), inbox);
-        thread::Builder::new().name("store-writer".to_owned()).spawn(|| writer.run()).map_err(OpenError::Thread)?;
-        Ok(Self { clock, shown, writer: sender })
-    }
-
-    /// The last durable state. When there is none to show, because the file failed, the writer is asked to open it anew.
-    async fn view(&self, deadline: Instant) -> Result<Arc<View>, StoreError> {
-        if Instant::now() >= deadline {
-            return Err(too_late());
-        }
-        if let Some(view) = self.shown.view() {
-            return Ok(view);
-        }
-        let (answer, reopened) = oneshot::channel();
-        self.hand_over(Work::Reopen { answer }, deadline).await?;
-        timeout_at(deadline, reopened).await.map_err(|_| too_late())?.map_err(|_| closed())?
+        thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(|| writer.run(inbox))
+            .map_err(OpenError::Thread)?;
+        Ok(Self { clock, shown, condition, writer: sender, damage })
     }
 
     /// Gives `work` to the writer. An error means that the writer will never see it.
     async fn hand_over(&self, work: Work, deadline: Instant) -> Result<(), StoreError> {
+        let takes_it = || if let Work::Write(_) = work { self.condition.check() } else { Ok(()) };
+        takes_it()?;
         let place = timeout_at(deadline, self.writer.reserve()).await.map_err(|_| too_late())?.map_err(|_| closed())?;
+        // The place may have become free because writes were turned away.
+        takes_it()?;
         place.send(work);
         Ok(())
     }
 
     /// Has `rows` written if the event is at `base` (`None`: if there is no such event).
     async fn write(&self, base: Option<Base>, rows: Rows, deadline: Instant) -> Result<(), CommitError> {
-        if Instant::now() >= deadline {
-            return Err(too_late().into());
-        }
+        in_time(deadline)?;
         let (answer, written) = oneshot::channel();
         self.hand_over(Work::Write(Box::new(Write { base, rows, deadline, answer })), deadline).await?;
         match timeout_at(deadline, written).await {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) => Err(CommitError::Unclear("the store's writer has ended".to_owned())),
+            Ok(Err(_)) => Err(CommitError::Unclear("the store's writer was broken off".to_owned())),
             Err(_) => Err(CommitError::Unclear("writing took longer than the request may".to_owned())),
         }
     }
@@ -132,27 +157,32 @@ impl EmbeddedStore {
     /// Reads an event where the caller stands, and which state it is in. Its row's pages are those that every commit has just
     /// touched and the rest is mostly kept in memory, so this takes a few microseconds, less than handing it to another
     /// thread would. The first look at a large hall takes a fraction of a millisecond.
-    async fn stored(&self, event_id: &EventId, deadline: Instant) -> Result<Option<(Arc<Event>, Base)>, StoreError> {
-        let view = self.view(deadline).await?;
-        self.shown.judge(&view, self.shown.event(&view, event_id))
+    fn stored(&self, event_id: &EventId, deadline: Instant) -> Result<Option<(Arc<Event>, Base)>, StoreError> {
+        in_time(deadline)?;
+        let read = self.shown.read(|view| self.shown.event(view, event_id));
+        match &read {
+            Ok(_) => self.damage.is_mended(event_id),
+            Err(StoreError::Unreadable(why)) => self.damage.of_event(event_id, why),
+            Err(_) => {}
+        }
+        read
     }
 
     /// Which state an event is in.
-    async fn base(&self, event_id: &EventId, deadline: Instant) -> Result<Option<Base>, StoreError> {
-        let view = self.view(deadline).await?;
-        let state = self.shown.judge(&view, view.state(event_id))?;
-        Ok(state.map(|state| state.base()))
+    fn base(&self, event_id: &EventId, deadline: Instant) -> Result<Option<Base>, StoreError> {
+        in_time(deadline)?;
+        Ok(self.shown.read(|view| view.state(event_id))?.map(|state| state.base()))
     }
 
     /// Runs `read` on a thread that may wait for the disk: reservations outnumber what memory holds.
     async fn blocking<T: Send + 'static>(
         &self,
         deadline: Instant,
-        read: impl FnOnce(&View) -> Result<T, StoreError> + Send + 'static,
+        read: impl Fn(&View) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let view = self.view(deadline).await?;
+        in_time(deadline)?;
         let shown = self.shown.clone();
-        let reading = tokio::task::spawn_blocking(move || shown.judge(&view, read(&view)));
+        let reading = tokio::task::spawn_blocking(move || shown.read(read));
         timeout_at(deadline, reading)
             .await
             .map_err(|_| too_late())?
@@ -163,10 +193,13 @@ impl EmbeddedStore {
 #[async_trait]
 impl EventStore for EmbeddedStore {
     async fn create(&self, event: &Event, head: Head, deadline: Instant) -> Result<Creation, StoreError> {
-        if self.base(&event.id, deadline).await?.is_some() {
+        // An event that is there stays for ever, whatever else is known of it.
+        if self.base(&event.id, deadline)?.is_some() {
             return Ok(Creation::Existed);
         }
-        match self.write(None, self.kept(event, Rows::of_new(event, head)), deadline).await {
+        let rows = Rows::of_new(event, head);
+        rows.check(event)?;
+        match self.write(None, self.kept(event, rows), deadline).await {
             Ok(()) => Ok(Creation::Created),
             Err(CommitError::Conflict) => Ok(Creation::Existed),
             Err(CommitError::Store(why)) => Err(why),
@@ -177,7 +210,8 @@ impl EventStore for EmbeddedStore {
     }
 
     async fn load(&self, event_id: &EventId, deadline: Instant) -> Result<Option<Snapshot>, StoreError> {
-        let stored = self.stored(event_id, deadline).await?;
+        self.condition.check()?;
+        let stored = self.stored(event_id, deadline)?;
         Ok(stored.map(|(event, base)| Snapshot {
             event: Arc::unwrap_or_clone(event),
             head: base.head,
@@ -190,6 +224,7 @@ impl EventStore for EmbeddedStore {
         if wanted.is_empty() {
             return Ok(Facts::default());
         }
+        self.condition.check()?;
         let (event_id, base, wanted) = (snapshot.event.id.clone(), snapshot.base(), wanted.clone());
         let facts = self.blocking(deadline, move |view| view.facts(&event_id, base, &wanted)).await?;
         facts.ok_or(FactsError::Stale)
@@ -204,16 +239,18 @@ impl EventStore for EmbeddedStore {
     ) -> Result<Snapshot, CommitError> {
         decision.event.check().map_err(|why| CommitError::Refused(why.to_string()))?;
         let rows = Rows::of_decision(&snapshot.event, decision, head);
+        rows.check(&decision.event).map_err(|why| CommitError::Refused(why.into_why()))?;
         self.write(Some(snapshot.base()), self.kept(&decision.event, rows), deadline).await?;
         Ok(Snapshot { event: decision.event.clone(), head, journal: Journal::new() })
     }
 
     async fn prove(&self, event_id: &EventId, base: Base, deadline: Instant) -> Result<bool, StoreError> {
-        Ok(self.base(event_id, deadline).await? == Some(base))
+        self.condition.check()?;
+        Ok(self.base(event_id, deadline)? == Some(base))
     }
 
     async fn event(&self, event_id: &EventId, deadline: Instant) -> Result<Option<Event>, StoreError> {
-        Ok(self.stored(event_id, deadline).await?.map(|(event, _)| Arc::unwrap_or_clone(event)))
+        Ok(self.stored(event_id, deadline)?.map(|(event, _)| Arc::unwrap_or_clone(event)))
     }
 
     async fn reservation(&self, id: &ReservationId, deadline: Instant) -> Result<Option<Arc<Reservation>>, StoreError> {
@@ -221,9 +258,15 @@ impl EventStore for EmbeddedStore {
         self.blocking(deadline, move |view| view.reservation(&id)).await
     }
 
-    async fn waitlist_position(&self, reservation: &Reservation, deadline: Instant) -> Result<u32, StoreError> {
-        let (event_id, joined) = (reservation.id.event_id.clone(), reservation.created_version);
-        self.blocking(deadline, move |view| view.waitlist_position(&event_id, joined)).await
+    async fn waitlist_positions(
+        &self,
+        event_id: &EventId,
+        joined: &[Version],
+        rows_max: usize,
+        deadline: Instant,
+    ) -> Result<Option<Vec<u32>>, StoreError> {
+        let (event_id, joined) = (event_id.clone(), joined.to_vec());
+        self.blocking(deadline, move |view| view.waitlist_positions(&event_id, &joined, rows_max)).await
     }
 
     async fn events(
@@ -239,13 +282,14 @@ impl EventStore for EmbeddedStore {
     async fn reservations(
         &self,
         query: &ReservationQuery,
+        rows_max: usize,
         deadline: Instant,
-    ) -> Result<Vec<Arc<Reservation>>, StoreError> {
+    ) -> Result<ReservationPage, StoreError> {
         let query = query.clone();
-        let read = move |view: &View| view.list(&query, || Instant::now() < deadline);
-        let listed = self.blocking(deadline, read).await?;
-        // Past the deadline the search was broken off.
-        if Instant::now() < deadline { Ok(listed) } else { Err(too_late()) }
+        // Past the deadline nobody waits for it, so that the search is broken off.
+        let read = move |view: &View| view.list(&query, rows_max, || Instant::now() < deadline);
+        let listing = self.blocking(deadline, read);
+        listing.await.map_err(|why| if Instant::now() < deadline { why } else { too_slow() })
     }
 
     async fn due(&self, now: Timestamp, limit: usize, deadline: Instant) -> Result<Vec<EventId>, StoreError> {
@@ -260,11 +304,17 @@ impl EventStore for EmbeddedStore {
         false
     }
 
+    fn unreadable(&self) -> Vec<EventId> {
+        self.damage.events()
+    }
+
     async fn ready(&self, deadline: Instant) -> Result<(), StoreError> {
-        if self.writer.is_closed() {
-            return Err(closed());
-        }
-        self.view(deadline).await.map(drop)
+        in_time(deadline)?;
+        if self.writer.is_closed() { Err(closed()) } else { self.condition.check() }
+    }
+
+    fn turned_away(&self, requests: usize) {
+        self.condition.turned_away(requests);
     }
 
     async fn close(&self, deadline: Instant) {
@@ -279,8 +329,16 @@ impl EventStore for EmbeddedStore {
     }
 }
 
+fn in_time(deadline: Instant) -> Result<(), StoreError> {
+    if Instant::now() < deadline { Ok(()) } else { Err(too_late()) }
+}
+
 fn too_late() -> StoreError {
     StoreError::Unavailable("the request's time was over before the store could answer".to_owned())
+}
+
+fn too_slow() -> StoreError {
+    StoreError::Overloaded("the request's time was over before the list was read".to_owned())
 }
 
 fn closed() -> StoreError {

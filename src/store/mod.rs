@@ -10,13 +10,16 @@ use tokio::time::Instant;
 
 use crate::domain::{Decision, Event, EventId, EventSummary, Facts, Head, Reservation, ReservationId, Version, Wanted};
 
+mod damage;
 pub mod embedded;
 mod journal;
 pub mod mongo;
 mod query;
 
+use damage::Damage;
+
 pub use journal::{Journal, Trimmed};
-pub use query::{Place, ReservationQuery, Scope};
+pub use query::{Place, ReservationPage, ReservationQuery, Scope};
 
 /// An event as it was loaded or committed: the base that the next commit is conditioned on.
 #[derive(Debug, Clone)]
@@ -52,6 +55,13 @@ pub enum StoreError {
     /// The store is out of reach, or did not answer in time.
     #[error("the store is out of reach: {0}")]
     Unavailable(String),
+    /// The store can be read, and takes no writes for now; it says by itself when it does again ([`EventStore::ready`]). Asking
+    /// again soon is of no use.
+    #[error("the store takes no writes: {0}")]
+    ReadOnly(String),
+    /// The store is there and did not finish in the time that this may take.
+    #[error("the store is too busy: {0}")]
+    Overloaded(String),
     /// The store holds something that this program has not written, or not in this format.
     #[error("the store holds what cannot be read: {0}")]
     Unreadable(String),
@@ -65,7 +75,11 @@ impl StoreError {
     #[must_use]
     pub fn into_why(self) -> String {
         match self {
-            Self::Unavailable(why) | Self::Unreadable(why) | Self::Misconfigured(why) => why,
+            Self::Unavailable(why)
+            | Self::ReadOnly(why)
+            | Self::Overloaded(why)
+            | Self::Unreadable(why)
+            | Self::Misconfigured(why) => why,
         }
     }
 }
@@ -152,11 +166,19 @@ pub trait EventStore: Send + Sync + 'static {
     /// Reads a reservation's current state, as [`EventStore::event`] does; that there is none is true of all processes.
     async fn reservation(&self, id: &ReservationId, deadline: Instant) -> Result<Option<Arc<Reservation>>, StoreError>;
 
-    /// The place of `reservation` on its event's waitlist, counted from 1: how many who joined before it wait still, and
-    /// itself. As current as [`EventStore::event`].
-    async fn waitlist_position(&self, reservation: &Reservation, deadline: Instant) -> Result<u32, StoreError>;
+    /// The places on the waitlist of an event of those who joined it at the versions `joined`, which ascend, each counted from 1:
+    /// how many who joined before it wait still, and itself. All of them cost little more than the last one. As current as
+    /// [`EventStore::event`]. `None` when so many wait that it is not known after a look at about `rows_max` of them.
+    async fn waitlist_positions(
+        &self,
+        event_id: &EventId,
+        joined: &[Version],
+        rows_max: usize,
+        deadline: Instant,
+    ) -> Result<Option<Vec<u32>>, StoreError>;
 
-    /// Lists events in the order of their ids, those after `after`, `limit` at most. Each in a state that will last.
+    /// Lists events in the order of their ids, those after `after`, `limit` at most. Each in a state that will last. One that
+    /// cannot be read is left out.
     async fn events(
         &self,
         after: Option<&EventId>,
@@ -166,12 +188,17 @@ pub trait EventStore: Send + Sync + 'static {
 
     /// Lists reservations in the order of their [`Place`], each in a state that will last. Of one event the list is as current
     /// as [`EventStore::event`]; of all events it holds every commit acknowledged to this process before the call, and may lack
-    /// what others committed within the last moments.
+    /// what others committed within the last moments. One that cannot be read is left out.
+    ///
+    /// A page ends when about `rows_max` reservations were looked at, 1 at least, however few of them belong on the list: so
+    /// what a page costs does not depend on what is asked for. It may then hold fewer than the limit, even none, and says where
+    /// the list goes on.
     async fn reservations(
         &self,
         query: &ReservationQuery,
+        rows_max: usize,
         deadline: Instant,
-    ) -> Result<Vec<Arc<Reservation>>, StoreError>;
+    ) -> Result<ReservationPage, StoreError>;
 
     /// Events that are due at `now`: that need looking after without being asked. The earliest first, `limit` at most. One
     /// that became due in the last moments may be missing.
@@ -188,8 +215,19 @@ pub trait EventStore: Send + Sync + 'static {
     /// or not.
     fn is_shared(&self) -> bool;
 
+    /// Events that could not be read when this process last looked at them, in the order of their ids. Nothing is looked up
+    /// for it.
+    fn unreadable(&self) -> Vec<EventId> {
+        Vec::new()
+    }
+
     /// Whether the store can be reached and would take a commit.
     async fn ready(&self, deadline: Instant) -> Result<(), StoreError>;
+
+    /// Takes note of requests that were turned away with [`StoreError::ReadOnly`], for the line that tells of the outage's end.
+    fn turned_away(&self, requests: usize) {
+        let _ = requests;
+    }
 
     /// Finishes the work that acknowledged commits left to do, as far as `deadline` allows, and lets the store go.
     /// Nothing may be asked of it afterwards.

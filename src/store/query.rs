@@ -1,5 +1,7 @@
 //! What lists of reservations can be asked for, in which order they come, and where a list goes on.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use crate::domain::{EventId, PartnerId, Reservation, Status, Version};
@@ -43,7 +45,36 @@ pub struct Place {
     pub created_version: Version,
 }
 
+/// A page of a list of reservations.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReservationPage {
+    /// What belongs on the list, in its order, from where it was asked for.
+    pub reservations: Vec<Arc<Reservation>>,
+    /// Where the list goes on; `None` at its end. Up to here nothing is missing, and more may follow. It may lie far behind the
+    /// last reservation of the page: what is between them was looked at and is not on the list.
+    pub next: Option<Place>,
+}
+
+impl ReservationPage {
+    /// A page of `reservations`, of a list that was searched up to `end` (`None`: as far as it goes). When the page is full,
+    /// what follows its last reservation was not looked at.
+    #[must_use]
+    pub fn new(reservations: Vec<Arc<Reservation>>, limit: usize, end: Option<Place>) -> Self {
+        let last = reservations.last().filter(|_| reservations.len() >= limit);
+        let next = last.map(|last| Place::of(last)).or(end);
+        Self { reservations, next }
+    }
+}
+
 impl Place {
+    /// What comes after everything of an event, and before all events with a greater id.
+    #[must_use]
+    pub fn end_of(event_id: EventId) -> Self {
+        // The last moment that is told in whole milliseconds, as places are kept: the very last one cannot be read back.
+        let created_at = Timestamp::from_second(Timestamp::MAX.as_second()).unwrap_or(Timestamp::MAX);
+        Self { event_id, created_at, created_version: Version(i64::MAX) }
+    }
+
     /// Where `reservation` stands in a list.
     #[must_use]
     pub fn of(reservation: &Reservation) -> Self {

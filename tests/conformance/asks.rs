@@ -46,7 +46,7 @@ pub(crate) fn reserve_by(name: &str, seats: u32) -> Command {
 }
 
 pub(crate) fn partner(name: &str) -> PartnerId {
-    PartnerId::parse(name).expect("a partner")
+    PartnerId::stored(name).expect("a partner")
 }
 
 /// The same request, by somebody who would also wait.

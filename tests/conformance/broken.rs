@@ -90,7 +90,10 @@ const BREAKERS: &[(&str, &[Fault])] = &[
     ),
     ("what_leaves_a_list_is_not_in_it_at_once", &[Fault::KeepsWhoLeft, Fault::PartnersInactive]),
     ("facts_on_a_superseded_snapshot_are_as_they_were_or_stale", &[Fault::FactsTooNew]),
-    ("the_place_on_the_waitlist_is_counted", &[Fault::PositionFromZero, Fault::PositionAtFirst]),
+    (
+        "the_place_on_the_waitlist_is_counted",
+        &[Fault::PositionFromZero, Fault::PositionAtFirst, Fault::PositionsInARow],
+    ),
     (
         "an_events_list_shows_every_commit_at_once",
         &[Fault::ListsStale, Fault::ListsShort, Fault::ListsBackwards, Fault::LosesCancels],
@@ -109,6 +112,19 @@ const BREAKERS: &[(&str, &[Fault])] = &[
     (
         "a_partners_list_covers_all_events",
         &[Fault::ListsOneEvent, Fault::ListsBackwards, Fault::PagesSkipEvents, Fault::ToInclusive],
+    ),
+    ("a_page_ends_where_its_budget_ends", &[Fault::ListsIgnoreBudget, Fault::ListsEndEarly, Fault::ListsGoOnFromLast]),
+    (
+        "a_list_is_whole_whatever_its_budget",
+        &[Fault::ListsEndEarly, Fault::ListsGoOnFromLast, Fault::ListsGoOnTooFar, Fault::PagesRepeat],
+    ),
+    (
+        "a_walk_meets_everything_once_while_others_reserve",
+        &[Fault::PagesRepeat, Fault::ListsGoOnTooFar, Fault::ListsBackwards],
+    ),
+    (
+        "a_place_far_from_both_ends_is_not_counted_on_a_small_budget",
+        &[Fault::PositionIgnoresBudget, Fault::PositionGuessed],
     ),
     (
         "events_are_listed_by_their_ids",

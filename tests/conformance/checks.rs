@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use crate::show::Verdict;
 
+mod budgets;
 mod committing;
 mod creating;
 mod lasting;
@@ -70,6 +71,10 @@ pub(crate) const CHECKS: &[(&str, Check)] = checks![
     listing::a_partners_list_covers_all_events,
     listing::events_are_listed_by_their_ids,
     listing::due_events_are_named_until_they_were_looked_after,
+    budgets::a_page_ends_where_its_budget_ends,
+    budgets::a_list_is_whole_whatever_its_budget,
+    budgets::a_walk_meets_everything_once_while_others_reserve,
+    budgets::a_place_far_from_both_ends_is_not_counted_on_a_small_budget,
     lasting::a_reservation_round_trips,
     lasting::keys_and_minted_ids_stay_apart,
     lasting::awkward_strings_survive,

@@ -135,12 +135,26 @@ pub(crate) enum Fault {
     PositionFromZero,
     /// Tells the place on the waitlist that was the first.
     PositionAtFirst,
+    /// Tells several who wait that they stand one behind the other.
+    PositionsInARow,
+    /// Looks at as many as there are to find a place on the waitlist.
+    PositionIgnoresBudget,
+    /// Makes a place up when it has looked at as many as it may.
+    PositionGuessed,
     /// Lists backwards.
     ListsBackwards,
     /// Lists what it listed first.
     ListsStale,
     /// Leaves the last row of a list out.
     ListsShort,
+    /// Looks at as many rows as there are.
+    ListsIgnoreBudget,
+    /// Says that a list ends where it was broken off.
+    ListsEndEarly,
+    /// Says that a list goes on behind what was found last, wherever it was broken off.
+    ListsGoOnFromLast,
+    /// Says that a list goes on behind the row that comes next.
+    ListsGoOnTooFar,
     /// Lists as much as there is.
     ListsEndlessly,
     /// Lists the reservations of everybody.

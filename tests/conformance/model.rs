@@ -22,7 +22,7 @@ use crate::{
         node::Node,
         shared::{deployment_uri, one_node, unique_db},
     },
-    show::{OrFinding, Verdict, ensure_eq, soon},
+    show::{OrFinding, ROWS, Verdict, ensure_eq, list, soon},
 };
 
 #[path = "../model/mod.rs"]
@@ -149,7 +149,7 @@ async fn stands(store: &dyn EventStore, event_id: &EventId, naive: &Naive) -> Ve
         after: None,
         limit: 1_000,
     };
-    let listed = store.reservations(&query, soon()).await.or_finding("reservations")?;
+    let listed = list(store, &query).await?;
     let told = listed.iter().map(|listed| (listed.id.uuid, state(listed)));
     let expected: BTreeMap<Uuid, String> = naive.reservations().collect();
     ensure_eq!(told.collect::<BTreeMap<_, _>>(), expected, "the reservations in the end");
@@ -161,8 +161,10 @@ async fn stands(store: &dyn EventStore, event_id: &EventId, naive: &Naive) -> Ve
         let id = ReservationId { event_id: event_id.clone(), uuid };
         let read = store.reservation(&id, soon()).await.or_finding("reservation")?;
         let waiting = read.ok_or_else(|| format!("{id} waits and is not there"))?;
-        let found = store.waitlist_position(&waiting, soon()).await.or_finding("waitlist_position")?;
-        ensure_eq!(found, place, "the place of {id} on the waitlist");
+        let joined = [waiting.created_version];
+        let found =
+            store.waitlist_positions(&event_id, &joined, ROWS, soon()).await.or_finding("waitlist_positions")?;
+        ensure_eq!(found, Some(vec![place]), "the place of {id} on the waitlist");
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use ticketboss::{
         facts_needed,
     },
     ids,
-    store::{CommitError, Creation, EventStore, Place, ReservationQuery, Scope, Snapshot},
+    store::{CommitError, Creation, EventStore, Place, ReservationPage, ReservationQuery, Scope, Snapshot},
 };
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -178,8 +178,21 @@ pub(crate) fn everything(scope: Scope) -> ReservationQuery {
     ReservationQuery { scope, status: None, created_from: None, created_to: None, after: None, limit: 10_000 }
 }
 
+/// More rows than any check makes.
+pub(crate) const ROWS: usize = 100_000;
+
+/// A list, from where `query` begins up to its limit.
 pub(crate) async fn list(store: &dyn EventStore, query: &ReservationQuery) -> Verdict<Vec<Arc<Reservation>>> {
-    store.reservations(query, soon()).await.or_finding("reservations")
+    Ok(page(store, query, ROWS).await?.reservations)
+}
+
+/// A page of a list that may look at so many rows.
+pub(crate) async fn page(
+    store: &dyn EventStore,
+    query: &ReservationQuery,
+    rows_max: usize,
+) -> Verdict<ReservationPage> {
+    store.reservations(query, rows_max, soon()).await.or_finding("reservations")
 }
 
 /// A list in pages of `limit`, one after the other until one is empty.

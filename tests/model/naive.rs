@@ -254,8 +254,10 @@ impl Naive {
         if let Some(told) = self.entries[index].told(command, Deed::Cancel)? {
             return Ok(told);
         }
-        if [Status::Cancelled, Status::Expired].contains(&self.entries[index].status) {
-            return Err(self.unknown(uuid));
+        match (self.entries[index].status, self.unknown(uuid)) {
+            (Status::Cancelled, unknown) => return Err(unknown),
+            (Status::Expired, Rejection::UnknownReservation(id)) => return Err(Rejection::ReservationExpired(id)),
+            _ => {}
         }
         self.precondition(command)?;
         self.release(index, Status::Cancelled);
@@ -299,6 +301,9 @@ impl Naive {
         let current = self.terms.version;
         match &command.expected {
             Some(Expected::Versions(versions)) if !versions.contains(&current) => {
+                Err(Rejection::PreconditionFailed { current })
+            }
+            Some(Expected::Except(versions)) if versions.contains(&current) => {
                 Err(Rejection::PreconditionFailed { current })
             }
             _ => Ok(()),

@@ -127,6 +127,8 @@ fn ask() -> impl Strategy<Value = Ask> {
         1 => Just(Some(Expected::Any)),
         2 => (0_i64..40, 0_i64..20)
             .prop_map(|(first, count)| Some(Expected::Versions((first..first + count).map(Version).collect()))),
+        1 => (0_i64..40, 0_i64..20)
+            .prop_map(|(first, count)| Some(Expected::Except((first..first + count).map(Version).collect()))),
     ];
     (what, option::weighted(0.4, select(&KEYS[..])), expected).prop_map(|(what, key, expected)| Ask {
         what,

@@ -14,6 +14,8 @@ pub(crate) fn describe(outcome: &Outcome) -> String {
             let verb = if kind == Some(OperationKind::Reserve) { "made" } else { "done" };
             tell_reservation(verb, &Told::of(told))
         }
+        Outcome::Accepted(Subject::Cancellation(told)) => tell_reservation("done", &Told::of(&told.cancelled)),
+        Outcome::Replayed(Subject::Cancellation(told)) => tell_reservation("again", &Told::of(&told.cancelled)),
         Outcome::Replayed(Subject::Reservation(told)) => tell_reservation("again", &Told::of(told)),
         Outcome::AlreadySo(told) => tell_reservation("already", &Told::of(told)),
         Outcome::Accepted(Subject::Event(told)) => tell_event("amended", told),
@@ -85,6 +87,7 @@ pub(crate) fn tell_event(verb: &str, told: &EventSummary) -> String {
 pub(crate) fn refused(why: &Rejection) -> String {
     match why {
         Rejection::UnknownReservation(_) => "refused: unknown".to_owned(),
+        Rejection::ReservationExpired(_) => "refused: expired".to_owned(),
         Rejection::KeyReused => "refused: key reused".to_owned(),
         Rejection::PreconditionFailed { current } => format!("refused: precondition failed at v{current}"),
         why => format!("refused: {why}"),

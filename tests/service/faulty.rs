@@ -5,23 +5,29 @@ use std::{
     future::pending,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use ticketboss::{
-    domain::{Change, Decision, Event, EventId, EventSummary, Facts, Head, Reservation, ReservationId, Wanted},
+    domain::{
+        Change, Decision, Event, EventId, EventSummary, Facts, Head, Reservation, ReservationId, Version, Wanted,
+    },
     store::{
-        Base, CommitError, Creation, EventStore, FactsError, ReservationQuery, Snapshot, StoreError,
-        embedded::EmbeddedStore,
+        Base, CommitError, Creation, EventStore, FactsError, Place, ReservationPage, ReservationQuery, Scope, Snapshot,
+        StoreError, embedded::EmbeddedStore,
     },
 };
 use tokio::{
     sync::{Semaphore, mpsc, watch},
-    time::Instant,
+    time::{Instant, timeout},
 };
+
+/// How long a test waits for what should be so at once.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What becomes of one commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +42,8 @@ pub(crate) enum Fate {
     LandsLater,
     /// Another process was first: the base is gone.
     Conflict,
+    /// It is applied, nobody is told, and the store takes no writes from then on.
+    AppliedUnclearThenReadOnly,
     /// The store refuses what it carries whenever that includes the partner "poison".
     RefusesPoison,
 }
@@ -52,6 +60,15 @@ pub(crate) struct FaultyStore {
     hide_next_creation: AtomicBool,
     hide_events: AtomicBool,
     hang: AtomicBool,
+    read_only: AtomicBool,
+    turned_away: AtomicUsize,
+    /// A read of a list that may look at so many rows or more takes one permit before it begins.
+    held_from_rows: AtomicUsize,
+    lists: Semaphore,
+    /// How many reads of lists wait for their permits.
+    listing: watch::Sender<usize>,
+    /// Lists that may look at so many rows or less find nothing in them.
+    sparse_rows: AtomicUsize,
     /// How often it was asked which events are due.
     looks: watch::Sender<u64>,
 }
@@ -71,6 +88,12 @@ impl FaultyStore {
                 hide_next_creation: AtomicBool::new(false),
                 hide_events: AtomicBool::new(false),
                 hang: AtomicBool::new(false),
+                read_only: AtomicBool::new(false),
+                turned_away: AtomicUsize::new(0),
+                lists: Semaphore::new(0),
+                held_from_rows: AtomicUsize::new(usize::MAX),
+                listing: watch::Sender::new(0),
+                sparse_rows: AtomicUsize::new(0),
                 looks: watch::Sender::new(0),
             },
             heard,
@@ -94,6 +117,48 @@ impl FaultyStore {
         let mut looks = self.looks.subscribe();
         let enough = *looks.borrow_and_update() + 2;
         looks.wait_for(|looks| *looks >= enough).await.expect("the store lives");
+    }
+
+    /// Has the store take writes, or none.
+    pub(crate) fn set_read_only(&self, read_only: bool) {
+        self.read_only.store(read_only, Relaxed);
+    }
+
+    /// How many requests it was told of that were turned away.
+    pub(crate) fn count_turned_away(&self) -> usize {
+        self.turned_away.load(Relaxed)
+    }
+
+    fn takes_writes(&self) -> Result<(), StoreError> {
+        if self.read_only.load(Relaxed) { Err(StoreError::ReadOnly("on purpose".to_owned())) } else { Ok(()) }
+    }
+
+    /// Has every read of a list wait from now on that may look at `rows` or more, until [`FaultyStore::let_lists_pass`] lets
+    /// it begin.
+    pub(crate) fn hold_lists(&self, rows: usize) {
+        self.held_from_rows.store(rows, Relaxed);
+    }
+
+    /// Lets so many reads of lists that wait, or the next ones, begin.
+    pub(crate) fn let_lists_pass(&self, count: usize) {
+        self.lists.add_permits(count);
+    }
+
+    /// Waits until exactly so many reads of lists wait in the store.
+    pub(crate) async fn lists_wait(&self, count: usize) {
+        let mut listing = self.listing.subscribe();
+        let exactly = timeout(PATIENCE, listing.wait_for(|listing| *listing == count)).await;
+        exactly.unwrap_or_else(|_| panic!("{} reads wait and not {count}", self.lists_waiting())).expect("it lives");
+    }
+
+    /// How many reads of lists wait in the store.
+    pub(crate) fn lists_waiting(&self) -> usize {
+        *self.listing.borrow()
+    }
+
+    /// From now on, lists that may look at `rows` or less find nothing, do not wait, and go on at the beginning.
+    pub(crate) fn find_nothing_in(&self, rows: usize) {
+        self.sparse_rows.store(rows, Relaxed);
     }
 
     /// Tells of no event that is there, from now on.
@@ -127,6 +192,22 @@ impl FaultyStore {
     }
 }
 
+/// Counts a read of a list until it begins, or is given up.
+struct Waiting<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Waiting<'a> {
+    fn begin(listing: &'a watch::Sender<usize>) -> Self {
+        listing.send_modify(|listing| *listing += 1);
+        Self(listing)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|listing| *listing -= 1);
+    }
+}
+
 #[async_trait]
 impl EventStore for FaultyStore {
     async fn commit(
@@ -136,6 +217,7 @@ impl EventStore for FaultyStore {
         head: Head,
         deadline: Instant,
     ) -> Result<Snapshot, CommitError> {
+        self.takes_writes()?;
         // The receiver may be gone when the test no longer counts.
         let _ = self.begun.send(decision.changes.len());
         if let Some(gate) = &self.gate {
@@ -147,6 +229,11 @@ impl EventStore for FaultyStore {
             None | Some(Fate::Untouched) => self.inner.commit(snapshot, decision, head, deadline).await,
             Some(Fate::AppliedUnclear) => {
                 self.inner.commit(snapshot, decision, head, deadline).await?;
+                unclear()
+            }
+            Some(Fate::AppliedUnclearThenReadOnly) => {
+                self.inner.commit(snapshot, decision, head, deadline).await?;
+                self.set_read_only(true);
                 unclear()
             }
             Some(Fate::LostUnclear) => unclear(),
@@ -168,6 +255,7 @@ impl EventStore for FaultyStore {
     }
 
     async fn create(&self, event: &Event, head: Head, deadline: Instant) -> Result<Creation, StoreError> {
+        self.takes_writes()?;
         let created = self.inner.create(event, head, deadline).await;
         if self.hide_next_creation.swap(false, Relaxed) {
             return Err(StoreError::Unavailable("nobody knows".to_owned()));
@@ -176,14 +264,17 @@ impl EventStore for FaultyStore {
     }
 
     async fn load(&self, event_id: &EventId, deadline: Instant) -> Result<Option<Snapshot>, StoreError> {
+        self.takes_writes()?;
         self.inner.load(event_id, deadline).await
     }
 
     async fn facts(&self, snapshot: &Snapshot, wanted: &Wanted, deadline: Instant) -> Result<Facts, FactsError> {
+        self.takes_writes()?;
         self.inner.facts(snapshot, wanted, deadline).await
     }
 
     async fn prove(&self, event_id: &EventId, base: Base, deadline: Instant) -> Result<bool, StoreError> {
+        self.takes_writes()?;
         self.inner.prove(event_id, base, deadline).await
     }
 
@@ -203,8 +294,14 @@ impl EventStore for FaultyStore {
         self.inner.reservation(id, deadline).await
     }
 
-    async fn waitlist_position(&self, reservation: &Reservation, deadline: Instant) -> Result<u32, StoreError> {
-        self.inner.waitlist_position(reservation, deadline).await
+    async fn waitlist_positions(
+        &self,
+        event_id: &EventId,
+        joined: &[Version],
+        rows_max: usize,
+        deadline: Instant,
+    ) -> Result<Option<Vec<u32>>, StoreError> {
+        self.inner.waitlist_positions(event_id, joined, rows_max, deadline).await
     }
 
     async fn events(
@@ -219,9 +316,19 @@ impl EventStore for FaultyStore {
     async fn reservations(
         &self,
         query: &ReservationQuery,
+        rows_max: usize,
         deadline: Instant,
-    ) -> Result<Vec<Arc<Reservation>>, StoreError> {
-        self.inner.reservations(query, deadline).await
+    ) -> Result<ReservationPage, StoreError> {
+        if rows_max <= self.sparse_rows.load(Relaxed) {
+            let Scope::Event(event_id) = &query.scope else { panic!("a list of one event") };
+            let first = Place { created_at: Timestamp::MIN, ..Place::end_of(event_id.clone()) };
+            return Ok(ReservationPage { reservations: Vec::new(), next: Some(first) });
+        }
+        if rows_max >= self.held_from_rows.load(Relaxed) {
+            let _waiting = Waiting::begin(&self.listing);
+            self.lists.acquire().await.expect("the gate stays open").forget();
+        }
+        self.inner.reservations(query, rows_max, deadline).await
     }
 
     async fn due(&self, now: Timestamp, limit: usize, deadline: Instant) -> Result<Vec<EventId>, StoreError> {
@@ -240,7 +347,12 @@ impl EventStore for FaultyStore {
     }
 
     async fn ready(&self, deadline: Instant) -> Result<(), StoreError> {
+        self.takes_writes()?;
         self.inner.ready(deadline).await
+    }
+
+    fn turned_away(&self, requests: usize) {
+        self.turned_away.fetch_add(requests, Relaxed);
     }
 
     async fn close(&self, deadline: Instant) {

@@ -3,6 +3,8 @@
 mod fates;
 mod faulty;
 mod house;
+mod lists;
+mod read_only;
 mod readiness;
 mod rivals;
 mod sales;

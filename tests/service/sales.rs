@@ -281,3 +281,16 @@ impl House {
         assert!(timeout(PROMISED, coming).await.is_ok(), "{what}");
     }
 }
+
+#[tokio::test]
+async fn places_on_the_waitlist_are_told_in_whichever_order_they_are_asked_for() {
+    let house = open(1).await;
+    house.hold("acme", 1, 60).await;
+    let mut listed = Vec::new();
+    for partner in ["first", "second", "third"] {
+        listed.push(house.wait(partner, 1).await.subject);
+    }
+    listed.swap(0, 2);
+    let places = house.office.waitlist_positions(&listed).await.expect("they are counted");
+    assert_eq!(places, [Some(3), Some(2), Some(1)]);
+}

@@ -62,6 +62,11 @@ impl Client {
         Self { http, address: format!("127.0.0.1:{port}") }
     }
 
+    /// Where the server listens, as `host:port`.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
     /// `POST /reservations`.
     pub(crate) async fn post_reservation(&self, partner: &str, seats: u32) -> Answer {
         self.post_reservation_with(partner, seats, &[]).await
@@ -247,6 +252,10 @@ impl Answer {
         assert_eq!((self.code(), self.number("status")), (code, i64::from(status)), "{self}");
         for field in ["type", "title", "detail"] {
             assert!(!self.text(field).is_empty(), "{self}");
+        }
+        // What clients of other services show.
+        for copy in ["error", "message"] {
+            assert_eq!(self.text(copy), self.text("detail"), "{self}");
         }
         assert!(self.json()["retryable"].is_boolean(), "{self}");
         self

@@ -8,6 +8,7 @@ pub(crate) mod load;
 pub(crate) mod log;
 pub(crate) mod mongod;
 pub(crate) mod server;
+pub(crate) mod small_disk;
 pub(crate) mod store;
 pub(crate) mod verdict;
 

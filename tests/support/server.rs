@@ -35,6 +35,8 @@ pub(crate) struct Launch {
     port: u16,
     /// Whether its store is there, so that it will be ready soon after it listens.
     has_store: bool,
+    /// Its soft and hard limit of open files; `None` leaves those of this process.
+    open_files: Option<(u32, u32)>,
 }
 
 /// A server process, which may be ended and started again. It dies with this value, and with the test's process.
@@ -65,13 +67,19 @@ pub(crate) struct Ended {
 impl Launch {
     /// A server on `store`, with default settings and any free port.
     pub(crate) fn on(store: &Store) -> Self {
-        Self { settings: vec![store.setting()], port: 0, has_store: true }
+        Self { settings: vec![store.setting()], port: 0, has_store: true, open_files: None }
     }
 
     /// Sets one more variable of the server's environment, or changes one.
     pub(crate) fn set(mut self, name: &str, value: &str) -> Self {
         self.settings.retain(|(other, _)| other != name);
         self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Starts it with these soft and hard limits of open files.
+    pub(crate) fn open_files(mut self, soft: u32, hard: u32) -> Self {
+        self.open_files = Some((soft, hard));
         self
     }
 
@@ -109,7 +117,13 @@ impl Launch {
 
     /// Starts the process in a directory without a `.env`, and with nothing in its environment but what it is given.
     fn spawn(&self, directory: &Path, arguments: &[impl AsRef<OsStr>]) -> Guarded {
-        Guarded::spawn(Path::new(env!("CARGO_BIN_EXE_ticketboss")), None, |command: &mut Command| {
+        let program = Path::new(env!("CARGO_BIN_EXE_ticketboss"));
+        let shell = Path::new("/bin/sh");
+        Guarded::spawn(if self.open_files.is_some() { shell } else { program }, None, |command: &mut Command| {
+            if let Some((soft, hard)) = self.open_files {
+                let limited = format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" \"$@\"");
+                command.args(["-c", &limited]).arg(program);
+            }
             command.args(arguments).current_dir(directory).env_clear().env("PORT", self.port.to_string());
             command.envs(self.settings.iter().map(|(name, value)| (name, value)));
             command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -121,6 +135,16 @@ impl Server {
     /// A client of this server, for the runtime that it is called on.
     pub(crate) fn client(&self) -> Client {
         Client::new(self.launch.port)
+    }
+
+    /// The port that it listens on.
+    pub(crate) fn port(&self) -> u16 {
+        self.launch.port
+    }
+
+    /// The id of the current process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.current(|run| run.process.pid())
     }
 
     /// Kills it with SIGKILL.

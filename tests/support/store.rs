@@ -97,12 +97,46 @@ async fn event_document(uri: &str) -> Document {
     found.expect("a server has made the event")
 }
 
+/// Sets fields of one document, past the server and its rules, as damage or a careless hand might.
+pub(crate) async fn change_document(uri: &str, collection: &str, id: &str, fields: Document) {
+    let changed = with_client(uri, async |client| {
+        let database = client.default_database().expect("the connection string names one");
+        let collection = database.collection::<Document>(collection);
+        let update = doc! { "$set": fields };
+        collection.update_one(doc! { "_id": id }, update).bypass_document_validation(true).await
+    });
+    let changed = changed.await.unwrap_or_else(|error| panic!("the document cannot be changed: {error}"));
+    assert_eq!(changed.matched_count, 1, "there is no {id} in {collection}");
+}
+
 /// Empties a database, as somebody might who mistook it for another one.
 pub(crate) async fn drop_database(uri: &str) {
     let dropped = with_client(uri, async |client| {
         client.default_database().expect("the connection string names one").drop().await
     });
     dropped.await.unwrap_or_else(|error| panic!("the database cannot be dropped: {error}"));
+}
+
+/// Fills an empty database with what `copy` holds: `{collections: [{name, options, indexes, documents}]}`, as the server's
+/// own `create`, `createIndexes` and `insert` take them.
+pub(crate) async fn restore_database(uri: &str, copy: &Document) {
+    let restored = with_client(uri, async |client| {
+        let database = client.default_database().expect("the connection string names one");
+        for collection in copy.get_array("collections").expect("a list").iter().filter_map(|one| one.as_document()) {
+            let name = collection.get_str("name").expect("a name");
+            let mut create = doc! { "create": name };
+            create.extend(collection.get_document("options").expect("options").clone());
+            database.run_command(create).await?;
+            for (command, field) in [("createIndexes", "indexes"), ("insert", "documents")] {
+                let values = collection.get_array(field).expect("a list");
+                if !values.is_empty() {
+                    database.run_command(doc! { command: name, field: values.clone() }).await?;
+                }
+            }
+        }
+        Ok(())
+    });
+    restored.await.unwrap_or_else(|error| panic!("the copy cannot be restored: {error}"));
 }
 
 /// Works with a client that lives no longer than that: a client belongs to the runtime of the test that made it.

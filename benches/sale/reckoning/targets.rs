@@ -25,6 +25,8 @@ pub(crate) struct Target {
 pub(crate) enum Bound {
     AtLeast(f64),
     AtMost(f64),
+    /// So much more than the other side at most: the difference counts, not the ratio.
+    MoreByAtMost(f64),
 }
 
 /// What became of a target.
@@ -37,7 +39,7 @@ pub(crate) struct Verdict {
 /// The runs of one scenario, by the sides' names.
 pub(crate) type Sides = BTreeMap<String, Vec<Sample>>;
 
-use Bound::{AtLeast, AtMost};
+use Bound::{AtLeast, AtMost, MoreByAtMost};
 use Figure::{Conflicts, P50, P99, PerSecond, ServerMegabytes, ShedP99};
 
 /// All targets. The sides' names are those of `scenarios.rs`.
@@ -74,6 +76,16 @@ pub(crate) static TARGETS: &[Target] = &[
     ratio("many-events", "one-node, 1000 events", "one-node, findOneAndUpdate", AtLeast(0.60)),
     ratio("named-seats", "embedded, seat map", "embedded, general admission", AtLeast(0.70)),
     ratio("named-seats", "one-node, seat map", "one-node, general admission", AtLeast(0.70)),
+    ratio("hostile", "embedded, pipelining", "embedded, undisturbed", AtLeast(0.80)),
+    figures("hostile", ("embedded, pipelining", P99), ("embedded, undisturbed", P99), AtMost(3.0)),
+    figures("hostile", ("embedded, everything", P99), ("embedded, undisturbed", P99), AtMost(10.0)),
+    ratio("hostile", "embedded, everything", "embedded, undisturbed", AtLeast(0.50)),
+    figures(
+        "hostile",
+        ("embedded, everything", ServerMegabytes),
+        ("embedded, undisturbed", ServerMegabytes),
+        MoreByAtMost(100.0),
+    ),
 ];
 
 const fn ratio(scenario: &'static str, of: &'static str, over: &'static str, bound: Bound) -> Target {
@@ -97,7 +109,7 @@ impl Bound {
     fn holds(self, value: f64) -> bool {
         match self {
             AtLeast(least) => value >= least,
-            AtMost(most) => value <= most,
+            AtMost(most) | MoreByAtMost(most) => value <= most,
         }
     }
 }
@@ -115,7 +127,11 @@ impl Target {
             if below.len() != values.len() || below.contains(&0.0) {
                 return None;
             }
-            values = values.iter().zip(below).map(|(value, below)| value / below).collect();
+            let compare = |(value, below): (&f64, f64)| match self.bound {
+                MoreByAtMost(_) => value - below,
+                AtLeast(_) | AtMost(_) => value / below,
+            };
+            values = values.iter().zip(below).map(compare).collect();
         }
         let value = Spread::of(values)?;
         Some(Verdict { value, met: self.bound.holds(value.median) })
@@ -141,6 +157,14 @@ mod tests {
         assert_eq!(verdict, Verdict { value: Spread { median: 2.0, min: 1.9, max: 2.0 }, met: true });
         assert!(!target.judge(&sides(&[19.9], &[10.0])).expect("both sides ran").met);
         assert!(ratio("any", "one", "other", AtMost(2.0)).judge(&sides(&[1.0], &[1.0])).expect("both sides ran").met);
+    }
+
+    #[test]
+    fn a_difference_may_be_judged_instead() {
+        let target = ratio("any", "one", "other", MoreByAtMost(100.0));
+        let verdict = target.judge(&sides(&[180.0, 199.0, 230.0], &[100.0; 3])).expect("both sides ran");
+        assert_eq!(verdict, Verdict { value: Spread { median: 99.0, min: 80.0, max: 130.0 }, met: true });
+        assert!(!target.judge(&sides(&[201.0], &[100.0])).expect("both sides ran").met);
     }
 
     #[test]

@@ -2,16 +2,20 @@
 
 use std::time::Duration;
 
-use super::{OFFERED_PARTS, Offer};
+use super::{HOSTILE_PARTS, OFFERED_PARTS, Offer};
 use crate::{
     failure::{Failure, Outcome},
-    generator::{Keep, Load, Pace, call, requests},
+    generator::{Keep, Load, Pace, Script, call, requests},
     ground::{Ground, StoreKind},
+    hostile::Crowd,
     lab::{Lab, told},
     reckoning::{audit::Told, figures::Sample},
     slow::SlowLine,
-    stage::{BOOKED, REFUSED, SEATS_MAX, SHOWN, Stage},
+    stage::{BOOKED, EVENT, REFUSED, SEATS_MAX, SHOWN, Stage},
 };
+
+/// The good clients beside hostile ones.
+const GOOD_CLIENTS: usize = 32;
 
 /// A page, over and over.
 pub(super) async fn read(lab: &mut Lab, store: StoreKind, clients: usize, path: &str) -> Outcome<Sample> {
@@ -51,6 +55,35 @@ pub(super) async fn offered(lab: &mut Lab, store: StoreKind, offer: Offer) -> Ou
     stage.close().await?;
     drop(line);
     Ok(OFFERED_PARTS.into_iter().zip([peak, sample]).collect())
+}
+
+/// Good traffic, half of it reservations and half summaries, on an event with so many reservations behind it: alone, and
+/// beside hostile clients.
+pub(super) async fn hostile(lab: &mut Lab, store: StoreKind, behind: u64) -> Outcome<Vec<(&'static str, Sample)>> {
+    const ANSWERED: &[(u16, &str)] = &[(200, ""), (201, "")];
+
+    let stage = lab.stage(store, SEATS_MAX, &[], 1).await?;
+    let before = Load { window: None, requests_max: behind, ..lab.reserving(&stage, GOOD_CLIENTS) };
+    let (_, before) = stage.drive(before, BOOKED).await?;
+    let script = |client: usize| match client % 2 {
+        0 => Script::always(requests::reserve("/reservations", client)),
+        _ => Script::always(requests::get("/reservations")),
+    };
+    let mut tallies = vec![before];
+    let mut samples = Vec::new();
+    for (part, crowd) in HOSTILE_PARTS.into_iter().zip([Crowd::NOBODY, Crowd::PIPELINING, Crowd::ALL]) {
+        let load = lab.reserving(&stage, 0);
+        let scripts = (0..GOOD_CLIENTS).map(script).collect();
+        let crowd = crowd.loose(stage.addresses()[0], EVENT);
+        let load = Load { scripts, requests_max: u64::MAX, expected: ANSWERED, ..load };
+        let (sample, tally) = stage.drive(load, ANSWERED).await?;
+        drop(crowd);
+        samples.push((part, sample));
+        tallies.push(tally);
+    }
+    stage.audit(told(SEATS_MAX, &tallies.iter().collect::<Vec<_>>()), &tallies[1].ids).await?;
+    stage.close().await?;
+    Ok(samples)
 }
 
 /// A stage whose store is reached through a slow line, if one is wanted. The line lasts as long as it is kept.

@@ -42,6 +42,8 @@ pub(crate) enum Work {
     ManyEvents { store: StoreKind, events: usize },
     /// So many waiting for an event, and then cancellations that serve them.
     Waiting { store: StoreKind, waiting: u64 },
+    /// Good traffic: undisturbed, beside clients that send ahead, and beside hostile clients of every kind.
+    Hostile { store: StoreKind, behind: u64 },
     /// A hall sold out from the first seat to the last, with or without a seat map.
     Hall { store: StoreKind, rows: u32, mapped: bool },
 }
@@ -63,6 +65,9 @@ pub(crate) struct Offer {
 
 /// The names of the two parts of [`Work::Offered`].
 pub(crate) const OFFERED_PARTS: [&str; 2] = ["peak", "offered"];
+
+/// The names of the parts of [`Work::Hostile`].
+pub(crate) const HOSTILE_PARTS: [&str; 3] = ["undisturbed", "pipelining", "everything"];
 
 /// Does the work once. What it gives has an empty name, or the names of its parts.
 pub(crate) async fn measure(lab: &mut Lab, work: &Work) -> Outcome<Vec<(&'static str, Sample)>> {
@@ -96,6 +101,7 @@ pub(crate) async fn measure(lab: &mut Lab, work: &Work) -> Outcome<Vec<(&'static
             }
             Work::ManyEvents { store, events } => later::many_events(lab, store, events).await.map(one),
             Work::Waiting { store, waiting } => later::waiting(lab, store, waiting).await,
+            Work::Hostile { store, behind } => load::hostile(lab, store, behind).await,
             Work::Hall { store, rows, mapped } => later::hall(lab, store, rows, mapped).await.map(one),
         }
     };

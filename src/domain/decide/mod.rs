@@ -119,6 +119,8 @@ struct Batch<'a> {
     waiting_is_known: bool,
     /// Who joined the waitlist in this batch.
     joined: VecDeque<Uuid>,
+    /// Whom earlier cancels gave seats, as far as it must be told and is not known yet.
+    untold: Vec<Uuid>,
     /// What those partners have who were asked about.
     partners: HashMap<PartnerId, Possessions>,
     /// Whether [`CHANGES_MAX`] was reached, so that no command is looked at any more, while free seats or lapsed holds were
@@ -153,6 +155,7 @@ impl<'a> Batch<'a> {
             waiting: facts.waitlist.iter().cloned().collect(),
             waiting_is_known: facts.waitlist.len() >= event.waitlist_count as usize,
             joined: VecDeque::new(),
+            untold: Vec::new(),
             partners: facts.partners.iter().map(|(partner, active)| (partner.clone(), total(active))).collect(),
             left_over: false,
         }
@@ -165,6 +168,9 @@ impl<'a> Batch<'a> {
     }
 
     fn finish(mut self, outcomes: Vec<Outcome>) -> Result<Decision, Undecided> {
+        if !self.untold.is_empty() {
+            return Err(Undecided::Missing(Wanted { reservations: self.untold, ..Wanted::default() }));
+        }
         if self.left_over {
             self.event.due_at = Some(self.event.due_at.map_or(self.now, |due_at| due_at.min(self.now)));
         } else if self.event.hold_count == 0 {
@@ -208,6 +214,8 @@ impl<'a> Batch<'a> {
             status: after.status,
             expires_at: after.expires_at,
             waitlist_position: joins.then(|| self.event.waitlist_count + 1),
+            at: (self.now != after.created_at).then_some(self.now),
+            promoted: Vec::new(),
         };
         after.operations.push(operation);
         let reservation = Arc::new(after);

@@ -58,7 +58,12 @@ impl Batch<'_> {
     fn forbidden(&self, reserve: &Reserve) -> Result<Option<Rejection>, Undecided> {
         let unknown = self.unknown_seats(&reserve.seat_ids);
         if !unknown.is_empty() {
-            return Ok(Some(Rejection::UnknownSeats(unknown)));
+            let has_names = self.event.hall.is_some();
+            return Ok(Some(if has_names {
+                Rejection::UnknownSeats(unknown)
+            } else {
+                Rejection::SeatsHaveNoNames(unknown)
+            }));
         }
         let quotas = &self.event.quotas;
         if let Some(max) = quotas.seats_per_reservation_max.filter(|max| reserve.seats.get() > max.get()) {

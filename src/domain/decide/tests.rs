@@ -15,6 +15,7 @@ use world::{World, at};
 mod amendments;
 mod asking;
 mod batches;
+mod cancels;
 mod facts;
 mod holds;
 mod keys;

@@ -67,8 +67,13 @@ pub(super) static PRECONDITION_REQUIRED: Kind =
     Kind::new(StatusCode::PRECONDITION_REQUIRED, "precondition-required", "If-Match is required");
 pub(super) static PAYLOAD_TOO_LARGE: Kind =
     Kind::new(StatusCode::PAYLOAD_TOO_LARGE, "payload-too-large", "The body is too large");
+pub(super) static HEAD_TOO_LARGE: Kind =
+    Kind::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "head-too-large", "The headers are too large");
+pub(super) static URI_TOO_LONG: Kind = Kind::new(StatusCode::URI_TOO_LONG, "uri-too-long", "The path is too long");
 pub(super) static UNSUPPORTED_MEDIA_TYPE: Kind =
     Kind::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body is not plain JSON");
+pub(super) static MISDIRECTED_REQUEST: Kind =
+    Kind::new(StatusCode::MISDIRECTED_REQUEST, "misdirected-request", "The request is meant for another host");
 pub(super) static KEY_REUSED: Kind = Kind::new(
     StatusCode::UNPROCESSABLE_ENTITY,
     "idempotency-key-reused",
@@ -77,41 +82,57 @@ pub(super) static KEY_REUSED: Kind = Kind::new(
 pub(super) static OVERLOADED: Kind = Kind::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Too busy").retryable();
 pub(super) static STORE_UNAVAILABLE: Kind =
     Kind::new(StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", "The store is out of reach").retryable();
+pub(super) static EVENT_UNREADABLE: Kind =
+    Kind::new(StatusCode::SERVICE_UNAVAILABLE, "event-unreadable", "The event cannot be read");
 pub(super) static OUTCOME_UNKNOWN: Kind =
     Kind::new(StatusCode::SERVICE_UNAVAILABLE, "outcome-unknown", "Whether it was done is not known").retryable();
 pub(super) static INTERNAL: Kind = Kind::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error");
 
 /// The body of a problem.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 pub(super) struct Document<'a> {
-    #[serde(flatten)]
     pub(super) kind: &'static Kind,
     pub(super) detail: Cow<'static, str>,
+    /// Whether it may be sent again as it is; starts as its kind has it.
     pub(super) retryable: bool,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub(super) errors: Cow<'a, [FieldError]>,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub(super) seat_ids: &'a [SeatId],
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) current_version: Option<Version>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) available_seats: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) reservation_id: Option<&'a ReservationId>,
 }
 
-impl Serialize for Kind {
+impl Serialize for Document<'_> {
     /// The problem's type is a URN, not a URL: it promises no page, and it stays the same behind whatever host, scheme
     /// and path prefix a deployment has (RFC 9457 section 3.1.1 warns of relative references).
+    ///
+    /// `error` and `message` repeat `detail`: clients that were written for other services show one of them.
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde::ser::SerializeMap as _;
 
-        let mut map = serializer.serialize_map(Some(4))?;
-        map.serialize_entry("type", &format_args!("urn:ticketboss:problem:{}", self.code))?;
-        map.serialize_entry("title", self.title)?;
-        map.serialize_entry("status", &self.status.as_u16())?;
-        map.serialize_entry("code", self.code)?;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("type", &format_args!("urn:ticketboss:problem:{}", self.kind.code))?;
+        map.serialize_entry("title", self.kind.title)?;
+        map.serialize_entry("status", &self.kind.status.as_u16())?;
+        map.serialize_entry("code", self.kind.code)?;
+        map.serialize_entry("detail", &self.detail)?;
+        map.serialize_entry("error", &self.detail)?;
+        map.serialize_entry("message", &self.detail)?;
+        map.serialize_entry("retryable", &self.retryable)?;
+        if !self.errors.is_empty() {
+            map.serialize_entry("errors", &self.errors)?;
+        }
+        if !self.seat_ids.is_empty() {
+            map.serialize_entry("seatIds", self.seat_ids)?;
+        }
+        if let Some(version) = self.current_version {
+            map.serialize_entry("currentVersion", &version)?;
+        }
+        if let Some(seats) = self.available_seats {
+            map.serialize_entry("availableSeats", &seats)?;
+        }
+        if let Some(id) = self.reservation_id {
+            map.serialize_entry("reservationId", id)?;
+        }
         map.end()
     }
 }

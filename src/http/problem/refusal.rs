@@ -9,7 +9,7 @@ use super::{
         PARTNER_LIMIT, PRECONDITION_FAILED, SALES_CLOSED, SALES_PAUSED, SEAT_TAKEN, SEATS_TAKEN,
     },
 };
-use crate::domain::{Limited, Rejection, SeatId};
+use crate::domain::{Limited, Rejection, SeatId, counted};
 
 /// What the partner is told of a rule that forbids it.
 pub(super) fn refusal(rejection: &Rejection) -> Document<'_> {
@@ -40,18 +40,23 @@ pub(super) fn refusal(rejection: &Rejection) -> Document<'_> {
             "seatIds",
             format!("must be seats of the event, which has no {}; GET its /seats to see those it has", in_a_row(seats)),
         ),
+        Rejection::SeatsHaveNoNames(_) => invalid_field(
+            "seatIds",
+            "must not be sent: the seats of this event have no names; ask for a number of them with seats".to_owned(),
+        ),
         Rejection::TooManySeats { max } => {
             invalid_field("seats", format!("must be an integer from 1 to {max} for this event"))
         }
         Rejection::PartnerLimit { what, max, taken } => {
-            let give_up = match what {
-                Limited::Seats => "Ask for fewer, or cancel others first.",
-                Limited::Reservations => "Cancel another one first.",
+            let give_up = match (what, max.saturating_sub(*taken)) {
+                (Limited::Seats, 0) => "Cancel others first.".to_owned(),
+                (Limited::Seats, room) => format!("Ask for {} at most, or cancel others first.", counted(room, "seat")),
+                (Limited::Reservations, _) => "Cancel another one first.".to_owned(),
             };
-            let what = what.as_str();
+            let limit = counted(*max, what.noun());
             PARTNER_LIMIT.saying(format!(
-                "One partner may have {max} {what} of this event at most, and this partner has {taken}; those that are held \
-                 or waitlisted count too. Nothing was changed. {give_up}"
+                "One partner may have {limit} of this event at most, and this partner has {taken}; what is held or waitlisted \
+                 counts too. Nothing was changed. {give_up}"
             ))
         }
         Rejection::SalesPaused => SALES_PAUSED
@@ -65,9 +70,14 @@ pub(super) fn refusal(rejection: &Rejection) -> Document<'_> {
         Rejection::UnknownReservation(id) => {
             NOT_FOUND.saying(format!("There is no reservation {id}, or it is cancelled already."))
         }
+        Rejection::ReservationExpired(id) => NOT_FOUND.saying(format!(
+            "The reservation {id} has expired: it was held and not confirmed in time, and its seats went back then. There is \
+             nothing to cancel."
+        )),
         Rejection::SeatsTaken { requested, taken } => SEATS_TAKEN.saying(format!(
-            "{taken} seats are confirmed or held, so that there cannot be only {requested}. Nothing was changed. Set \
-             totalSeats to {taken} or more."
+            "{} confirmed or held, so that there cannot be only {requested}. Nothing was changed. Set totalSeats to {taken} or \
+             more.",
+            if *taken == 1 { "1 seat is".to_owned() } else { format!("{taken} seats are") }
         )),
         Rejection::SeatsAreMapped => {
             invalid_field("totalSeats", "is given by the seat map of this event and cannot be changed".to_owned())
@@ -75,7 +85,8 @@ pub(super) fn refusal(rejection: &Rejection) -> Document<'_> {
         Rejection::PreconditionFailed { current } => Document {
             current_version: Some(*current),
             ..PRECONDITION_FAILED.saying(format!(
-                "The event is at version {current}, which If-Match does not name. Nothing was changed."
+                "The event is at version {current}, which is not one that If-Match and If-None-Match let through. Nothing was \
+                 changed."
             ))
         },
         Rejection::KeyReused => KEY_REUSED.saying(

@@ -5,8 +5,10 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::{
-    domain::{Decision, Event, EventId, EventSummary, Facts, Head, Reservation, ReservationId, Wanted},
-    store::{Base, CommitError, Creation, EventStore, FactsError, ReservationQuery, Snapshot, StoreError},
+    domain::{Decision, Event, EventId, EventSummary, Facts, Head, Reservation, ReservationId, Version, Wanted},
+    store::{
+        Base, CommitError, Creation, EventStore, FactsError, ReservationPage, ReservationQuery, Snapshot, StoreError,
+    },
 };
 
 /// A store that nobody can reach.
@@ -39,13 +41,19 @@ impl EventStore for Away {
     async fn reservation(&self, _: &ReservationId, _: Instant) -> Result<Option<Arc<Reservation>>, StoreError> {
         away()
     }
-    async fn waitlist_position(&self, _: &Reservation, _: Instant) -> Result<u32, StoreError> {
+    async fn waitlist_positions(
+        &self,
+        _: &EventId,
+        _: &[Version],
+        _: usize,
+        _: Instant,
+    ) -> Result<Option<Vec<u32>>, StoreError> {
         away()
     }
     async fn events(&self, _: Option<&EventId>, _: usize, _: Instant) -> Result<Vec<EventSummary>, StoreError> {
         away()
     }
-    async fn reservations(&self, _: &ReservationQuery, _: Instant) -> Result<Vec<Arc<Reservation>>, StoreError> {
+    async fn reservations(&self, _: &ReservationQuery, _: usize, _: Instant) -> Result<ReservationPage, StoreError> {
         away()
     }
     async fn due(&self, _: Timestamp, _: usize, _: Instant) -> Result<Vec<EventId>, StoreError> {

@@ -7,7 +7,7 @@ use std::{fmt::Display, sync::Arc};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use self::operation::EventOperationDocument;
+use self::operation::{EventOperationDocument, History};
 pub(super) use self::operation::{operation_record, write_creation, write_operation_record};
 use super::state::State;
 use crate::{
@@ -63,8 +63,8 @@ struct EventDocument {
     has_seat_map: bool,
     total_seats: u32,
     id_salt: IdSalt,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    operations: Vec<EventOperationDocument>,
+    #[serde(default, skip_serializing_if = "History::is_empty")]
+    operations: History,
 }
 
 /// An event as its document and its state tell it.
@@ -73,6 +73,8 @@ pub(super) struct StoredEvent {
     pub(super) event: Event,
     /// Whether it has one.
     pub(super) has_seat_map: bool,
+    /// Why parts of its history could not be read; without them it is the same event, and only forgets what was asked.
+    pub(super) lost: Option<String>,
 }
 
 /// An event's document.
@@ -86,7 +88,7 @@ pub(super) fn write_event(event: &Event) -> Vec<u8> {
         has_seat_map: event.hall.is_some(),
         total_seats: event.total_seats,
         id_salt: event.id_salt,
-        operations: event.operations.iter().map(EventOperationDocument::from).collect(),
+        operations: History::of(event.operations.iter().map(EventOperationDocument::from).collect()),
     };
     let mut bytes = Vec::with_capacity(512);
     encode_into(&mut bytes, &document);
@@ -129,6 +131,7 @@ pub(super) fn is_same_document(before: &Event, after: &Event) -> bool {
 /// Reads an event's document.
 pub(super) fn event(id: &EventId, bytes: &[u8], state: &State) -> Result<StoredEvent, StoreError> {
     let document: EventDocument = decode(bytes, id)?;
+    let (operations, lost) = document.operations.into_parts();
     let event = Event {
         id: id.clone(),
         name: document.name,
@@ -146,9 +149,9 @@ pub(super) fn event(id: &EventId, bytes: &[u8], state: &State) -> Result<StoredE
         id_salt: document.id_salt,
         due_at: state.due_at,
         hall: None,
-        operations: document.operations.into_iter().map(|operation| operation.into_operation(id)).collect(),
+        operations: operations.into_iter().map(|operation| operation.into_operation(id)).collect(),
     };
-    Ok(StoredEvent { event, has_seat_map: document.has_seat_map })
+    Ok(StoredEvent { event, has_seat_map: document.has_seat_map, lost })
 }
 
 /// A layout: rows from the front to the back, each its label and how many seats it has, and the seats that are not sold.

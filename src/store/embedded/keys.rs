@@ -140,9 +140,16 @@ pub(super) fn split_listed(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     bytes.split_at_checked(event + PLACE_BYTES)
 }
 
+/// The time and the version in a key that ends in a [`place`].
+pub(super) fn time_and_version(key: &[u8]) -> Option<(Timestamp, Version)> {
+    let (rest, version) = key.split_last_chunk()?;
+    let at = Timestamp::from_millisecond(number(*rest.last_chunk()?)).ok()?;
+    Some((at, Version(number(*version))))
+}
+
 /// The version in a key that ends in a [`place`].
 pub(super) fn version_of_place(key: &[u8]) -> Option<Version> {
-    key.last_chunk().map(|version| Version((u64::from_be_bytes(*version) ^ 1 << 63).cast_signed()))
+    key.last_chunk().map(|version| Version(number(*version)))
 }
 
 /// Where a reservation stands among its partner's active ones. The event comes first, so that a sale works on the pages of
@@ -180,6 +187,11 @@ fn ordered(number: i64) -> [u8; 8] {
     (number.cast_unsigned() ^ 1 << 63).to_be_bytes()
 }
 
+/// The number that [`ordered`] wrote.
+fn number(bytes: [u8; 8]) -> i64 {
+    (u64::from_be_bytes(bytes) ^ 1 << 63).cast_signed()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,6 +217,8 @@ mod tests {
         assert!(parts.eq(keys.iter().map(|key| Some((key.bytes(), b"row".as_slice())))), "a key is found again");
         let versions = places.iter().map(|place| Some(place.created_version));
         assert!(versions.eq(keys.iter().map(|key| version_of_place(key.bytes()))), "a version is read back");
+        let ends = places.iter().map(|place| Some((place.created_at, place.created_version)));
+        assert!(ends.eq(keys.iter().map(|key| time_and_version(key.bytes()))), "a time is read back");
     }
 
     #[test]

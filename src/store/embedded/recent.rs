@@ -18,13 +18,14 @@ use std::{
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
 };
 
-use redb::{Database, ReadableDatabase, ReadableTable, StorageError, WriteTransaction};
+use redb::{Database, ReadableDatabase, ReadableTable, WriteTransaction};
 
 use super::{
     keys::{self, Key},
     run::{self, Put, Row},
     tables::{MADE, RECENT},
 };
+use crate::store::Damage;
 
 /// Rows that are read at once: little work while the writer may be waiting.
 const CHUNK: usize = 256;
@@ -157,15 +158,21 @@ pub(super) struct Moved {
 impl Gathering {
     /// Takes up all rows that the file has as the older generation. It writes nothing, so that a file on a full disk can
     /// still be read.
-    pub(super) fn open(database: &Database, generation_rows: usize) -> Result<Self, redb::Error> {
+    pub(super) fn open(database: &Database, generation_rows: usize, damage: &Damage) -> Result<Self, redb::Error> {
         let mut old = Rows::new();
         let mut until = 0;
         for row in database.begin_read()?.open_table(RECENT)?.iter()? {
             let (number, row) = row?;
-            let corrupted = || StorageError::Corrupted("a recent row of a list has no key".to_owned());
-            let (key, row) = keys::split_listed(row.value()).ok_or_else(corrupted)?;
-            old.insert(numbered(key, number.value()), row.to_vec());
             until = number.value() + 1;
+            match keys::split_listed(row.value()) {
+                Some((key, row)) => drop(old.insert(numbered(key, number.value()), row.to_vec())),
+                // The reservation is there, and only a list lacks it; that is no reason not to start.
+                None => damage.of_other(
+                    &format!("recent row {}", number.value()),
+                    "it has no key",
+                    "it is left out of lists",
+                ),
+            }
         }
         let recent = Recent { old: Arc::new(Generation(RwLock::new(old))), young: Arc::default(), until };
         Ok(Self { recent, young_from: until, moved_to: Vec::new(), generation_rows })

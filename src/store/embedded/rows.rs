@@ -4,13 +4,16 @@
 use std::sync::Arc;
 
 use super::{
-    documents,
+    documents::{self, unreadable},
     keys::{self, Key},
     listed::Listed,
     run::{Put, Run},
     state::State,
 };
-use crate::domain::{Decision, Event, EventId, Head, OperationId, OperationRecord, Reservation, Version};
+use crate::{
+    domain::{Decision, Event, EventId, Hall, Head, OperationId, OperationRecord, Reservation, Version},
+    store::StoreError,
+};
 
 /// An event, and what changed with it.
 pub(super) struct Rows {
@@ -75,6 +78,38 @@ impl Rows {
         rows.operations = decision.records.iter().map(record).collect();
         rows.take(before.version, decision);
         rows
+    }
+
+    /// Makes sure that what will be written of `event` is read back as it is: what could not be read again must not be
+    /// written. Reservations are read back in debug builds only, for they are many, and each of their values is within what
+    /// its type can hold; a test reads them back at both ends of every one.
+    pub(super) fn check(&self, event: &Event) -> Result<(), StoreError> {
+        let id = &self.event_id;
+        let differs = |what: &str| unreadable(id, &format!("{what} would not be read back as it is"));
+        if State::read(id, &self.state.row())? != self.state {
+            return Err(differs("its state"));
+        }
+        if let Some(document) = &self.document {
+            let stored = documents::event(id, document, &self.state)?;
+            let hall = stored.has_seat_map.then(|| event.hall.clone()).flatten();
+            if (Event { hall, ..stored.event }) != *event {
+                return Err(differs("its document"));
+            }
+        }
+        if let (Some(map), Some(hall)) = (&self.seat_map, &event.hall) {
+            let map = Arc::new(documents::seat_map(id, map)?);
+            let read = Hall::restore(map, self.blocks.iter().cloned()).map_err(|why| unreadable(id, &why))?;
+            if read != *hall {
+                return Err(differs("its hall"));
+            }
+        }
+        if cfg!(debug_assertions) {
+            for (row, written) in self.reservations.iter().zip(self.documents.rows()) {
+                let read = documents::reservation(row.reservation.id.clone(), written.value)?;
+                debug_assert_eq!(read, *row.reservation, "a reservation is not read back as it is");
+            }
+        }
+        Ok(())
     }
 
     /// An event as it was, but for its state.

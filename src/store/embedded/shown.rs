@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use super::view::View;
+use super::{closed, outage::Condition, view::View};
 use crate::{
     domain::{Event, EventId},
     store::{Base, StoreError},
@@ -14,9 +14,11 @@ use crate::{
 /// Events that are kept as they were last read or written. One with a large hall takes some 100 kB, one without about 1 kB.
 const EVENTS_KEPT_MAX: usize = 256;
 
-/// The last durable state, or none while the file is out of order.
+/// The last durable state, or none once the store is closed. While the file takes no writes it stays the last one that was
+/// known to be durable.
 pub(super) struct Shown {
     view: RwLock<Option<Arc<View>>>,
+    condition: Arc<Condition>,
     events: RwLock<HashMap<EventId, Kept>>,
 }
 
@@ -29,8 +31,8 @@ struct Kept {
 }
 
 impl Shown {
-    pub(super) fn new(view: View) -> Self {
-        Self { view: RwLock::new(Some(Arc::new(view))), events: RwLock::default() }
+    pub(super) fn new(view: View, condition: Arc<Condition>) -> Self {
+        Self { view: RwLock::new(Some(Arc::new(view))), condition, events: RwLock::default() }
     }
 
     pub(super) fn view(&self) -> Option<Arc<View>> {
@@ -45,16 +47,20 @@ impl Shown {
         drop(before);
     }
 
-    /// Passes on what came of reading `view`. After a failure of the file redb answers nothing any more, so the state is
-    /// taken away, which makes the next caller have the file opened anew.
-    pub(super) fn judge<T>(&self, view: &Arc<View>, read: Result<T, StoreError>) -> Result<T, StoreError> {
-        if matches!(read, Err(StoreError::Unavailable(_))) {
-            let mut shown = self.view.write().unwrap_or_else(PoisonError::into_inner);
-            if shown.as_ref().is_some_and(|current| Arc::ptr_eq(current, view)) {
-                *shown = None;
+    /// Reads the last durable state. A state whose file was opened anew meanwhile is read no further; then the new one is
+    /// read. When the file itself cannot be read, the writer is asked to see to it, and nobody waits for that.
+    pub(super) fn read<T>(&self, read: impl Fn(&View) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let mut view = self.view().ok_or_else(closed)?;
+        loop {
+            let found = read(&view);
+            let Err(StoreError::Unavailable(why)) = &found else { return found };
+            let current = self.view().ok_or_else(closed)?;
+            if Arc::ptr_eq(&current, &view) {
+                self.condition.stop(why);
+                return found;
             }
+            view = current;
         }
-        read
     }
 
     /// An event as it stands in `view`, and which state that is.

@@ -6,7 +6,7 @@
 //! What one commit writes of an event should lie beside what others write of other events at the same time: a transaction
 //! costs what it changes in pages, and a thousand events on sale would else have a thousand of them each.
 
-use redb::{Database, ReadableDatabase, TableDefinition, TableError};
+use redb::{Database, ReadableDatabase, TableDefinition, TableError, WriteTransaction};
 
 use super::OpenError;
 use crate::store::StoreError;
@@ -52,14 +52,15 @@ pub(super) const OPERATIONS: TableDefinition<&[u8], &[u8]> = TableDefinition::ne
 /// Events by the time at which they are due.
 pub(super) const DUE: TableDefinition<&[u8], ()> = TableDefinition::new("due");
 
-/// Makes the tables of a new file. One of another format is refused, before any table is made
+/// Makes the tables of a new file, and says whether it is one. One of another format is refused, before any table is made
 /// in it that its own program would not know.
-pub(super) fn make(database: &Database) -> Result<(), OpenError> {
+pub(super) fn make(database: &Database) -> Result<bool, OpenError> {
     let unusable = |why: redb::Error| OpenError::Unusable(why.to_string());
     match format_of(database).map_err(unusable)? {
-        Some(FILE_FORMAT) => Ok(()),
+        None => make_all(database).map_err(unusable).map(|()| true),
+        Some(FILE_FORMAT) => Ok(false),
         // A file of the last format lacks what was added since, and nothing else.
-        None | Some(WITHOUT_OPERATIONS) => make_all(database).map_err(unusable),
+        Some(WITHOUT_OPERATIONS) => make_all(database).map_err(unusable).map(|()| false),
         Some(found) => Err(OpenError::Outdated { found }),
     }
 }
@@ -79,7 +80,7 @@ fn format_of(database: &Database) -> Result<Option<u32>, redb::Error> {
 
 fn make_all(database: &Database) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
-    transaction.open_table(FORMATS)?.insert((), FILE_FORMAT)?;
+    write_format(&transaction)?;
     for table in [STATES, EVENTS, SEAT_MAPS] {
         transaction.open_table(table)?;
     }
@@ -92,6 +93,12 @@ fn make_all(database: &Database) -> Result<(), redb::Error> {
     transaction.open_table(RECENT)?;
     transaction.open_table(DUE)?;
     Ok(transaction.commit()?)
+}
+
+/// Writes the number of the file's format.
+pub(super) fn write_format(transaction: &WriteTransaction) -> Result<(), redb::Error> {
+    transaction.open_table(FORMATS)?.insert((), FILE_FORMAT)?;
+    Ok(())
 }
 
 /// What a failure of the file is to those who asked.

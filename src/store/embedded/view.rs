@@ -17,7 +17,7 @@ use crate::{
     domain::{
         Event, EventId, EventSummary, Facts, Hall, PartnerId, Reservation, ReservationId, SeatMap, Version, Wanted,
     },
-    store::{Base, StoreError},
+    store::{Base, Damage, StoreError},
 };
 
 mod lists;
@@ -36,12 +36,13 @@ pub(super) struct View {
     due: ReadOnlyTable<&'static [u8], ()>,
     operations: ReadOnlyTable<&'static [u8], &'static [u8]>,
     recent: Recent,
+    damage: Arc<Damage>,
 }
 
 impl View {
     /// The last durable state. An error too when the tables are missing, so a file that was replaced by an empty one
     /// is not taken for an empty store.
-    pub(super) fn of(database: &Database, recent: Recent) -> Result<Self, redb::Error> {
+    pub(super) fn of(database: &Database, recent: Recent, damage: Arc<Damage>) -> Result<Self, redb::Error> {
         let transaction = database.begin_read()?;
         Ok(Self {
             states: transaction.open_table(STATES)?,
@@ -56,6 +57,7 @@ impl View {
             due: transaction.open_table(DUE)?,
             operations: transaction.open_table(OPERATIONS)?,
             recent,
+            damage,
         })
     }
 
@@ -71,6 +73,10 @@ impl View {
         let row = self.events.get(id.as_str()).map_err(broken)?;
         let row = row.ok_or_else(|| unreadable(id, &"its document is missing"))?;
         let stored = documents::event(id, row.value(), &state)?;
+        if let Some(cause) = &stored.lost {
+            let instead = "the event goes on without it: a request under that key counts as a new one";
+            self.damage.of_other(&format!("history of event {id}"), cause, instead);
+        }
         let hall = if stored.has_seat_map { Some(self.hall(id, map)?) } else { None };
         Ok(Some(Event { hall, ..stored.event }))
     }
@@ -150,7 +156,8 @@ impl View {
             }
         } else if !partners.is_empty() {
             // The first limit is being set, by a command among those that are decided on. This looks at all that was made.
-            self.each_made(id, &Key::of_event(id).all(), |listed| {
+            self.each_made(id, &Key::of_event(id).all(), |_, listed| {
+                let listed = listed?;
                 if let Some(active) = active.get_mut(listed.partner_id).filter(|_| listed.status.is_active()) {
                     active.push(self.listed(id, listed.uuid)?);
                 }
@@ -168,42 +175,103 @@ impl View {
     }
 
     /// The place on the waitlist of whoever joined at `version`, from 1. It is counted from both ends at once, so that a place
-    /// costs as much as the nearer end is far.
-    pub(super) fn waitlist_position(&self, id: &EventId, version: Version) -> Result<u32, StoreError> {
+    /// costs as much as the nearer end is far. `None` when neither end is reached by looking at `rows_max`.
+    fn waitlist_position(&self, id: &EventId, version: Version, rows_max: usize) -> Result<Option<u32>, StoreError> {
         let waiting = self.state(id)?.map_or(0, |state| state.waitlist_count);
         let (all, place) = (Key::of_event(id).all(), Key::of_event(id).then_version(version));
         let mut ahead = self.waitlist.range(all.start.bytes()..place.bytes()).map_err(broken)?;
         let mut others = self.waitlist.range(place.bytes()..all.end.bytes()).map_err(broken)?;
-        for counted in 0.. {
+        let counted_max = u32::try_from(rows_max.div_ceil(2)).unwrap_or(u32::MAX);
+        for counted in 0..counted_max {
             if ahead.next().transpose().map_err(broken)?.is_none() {
-                return Ok(counted + 1);
+                return Ok(Some(counted + 1));
             }
             if others.next().transpose().map_err(broken)?.is_none() {
-                return Ok(waiting.saturating_sub(counted) + 1);
+                return Ok(Some(waiting.saturating_sub(counted) + 1));
             }
         }
-        Err(unreadable(id, &"its waitlist has no end"))
+        Ok(None)
     }
 
+    /// The places on the waitlist of those who joined at the versions `joined`, which ascend: the first is counted, and the
+    /// others are as far behind it as there are rows between. `None` when it takes more than about `rows_max` rows to tell.
+    pub(super) fn waitlist_positions(
+        &self,
+        id: &EventId,
+        joined: &[Version],
+        rows_max: usize,
+    ) -> Result<Option<Vec<u32>>, StoreError> {
+        let Some(first) = joined.first() else { return Ok(Some(Vec::new())) };
+        let Some(mut position) = self.waitlist_position(id, *first, rows_max)? else { return Ok(None) };
+        let mut positions = vec![position];
+        let mut rows_left = rows_max;
+        for pair in joined.windows(2) {
+            let [from, to] = [pair[0], pair[1]].map(|version| Key::of_event(id).then_version(version));
+            for row in self.waitlist.range(from.bytes()..to.bytes()).map_err(broken)? {
+                row.map_err(broken)?;
+                let Some(fewer) = rows_left.checked_sub(1) else { return Ok(None) };
+                rows_left = fewer;
+                position += 1;
+            }
+            positions.push(position);
+        }
+        Ok(Some(positions))
+    }
+
+    /// Summaries of events, in the order of their ids. One that cannot be read does not count, and is noted.
     pub(super) fn summaries(&self, after: Option<&EventId>, limit: usize) -> Result<Vec<EventSummary>, StoreError> {
         let first = after.map(|after| format!("{after}\0")).unwrap_or_default();
         let mut summaries = Vec::new();
-        for row in self.events.range(first.as_str()..).map_err(broken)?.take(limit) {
-            let (id, document) = row.map_err(broken)?;
-            let id = event_id(id.value())?;
-            let state = self.state(&id)?.ok_or_else(|| unreadable(&id, &"its state is missing"))?;
-            let stored = documents::event(&id, document.value(), &state)?;
-            summaries.push(EventSummary { has_seat_map: stored.has_seat_map, ..stored.event.summary() });
+        for row in self.events.range(first.as_str()..).map_err(broken)? {
+            if summaries.len() >= limit {
+                break;
+            }
+            let (key, document) = row.map_err(broken)?;
+            let id = match event_id(key.value()) {
+                Ok(id) => id,
+                Err(why) => {
+                    self.damage.of_other(
+                        &format!("event {:?}", key.value()),
+                        &why.into_why(),
+                        "it is left out of lists",
+                    );
+                    continue;
+                }
+            };
+            match self.summary(&id, document.value()) {
+                Ok(summary) => summaries.push(summary),
+                Err(StoreError::Unreadable(why)) => self.damage.of_event(&id, &why),
+                Err(why) => return Err(why),
+            }
         }
         Ok(summaries)
     }
 
-    /// Events that are due at `now` in whole milliseconds.
+    fn summary(&self, id: &EventId, document: &[u8]) -> Result<EventSummary, StoreError> {
+        let state = self.state(id)?.ok_or_else(|| unreadable(id, &"its state is missing"))?;
+        let stored = documents::event(id, document, &state)?;
+        Ok(EventSummary { has_seat_map: stored.has_seat_map, ..stored.event.summary() })
+    }
+
+    /// Events that are due at `now` in whole milliseconds, but for those that could not be read a short while ago.
     pub(super) fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<EventId>, StoreError> {
         let end = keys::due_until(now);
-        let rows = self.due.range(..end.bytes()).map_err(broken)?;
-        let read = |key: &[u8]| keys::due_event(key).ok_or_else(|| unreadable(&"an event that is due", &"bad key"));
-        rows.take(limit).map(|row| read(row.map_err(broken)?.0.value())).collect()
+        let mut due = Vec::new();
+        for row in self.due.range(..end.bytes()).map_err(broken)? {
+            if due.len() >= limit {
+                break;
+            }
+            let key = row.map_err(broken)?.0;
+            match keys::due_event(key.value()) {
+                Some(id) if self.damage.is_fresh(&id) => {}
+                Some(id) => due.push(id),
+                None => {
+                    let name = format!("key {:?} of an event that is due", String::from_utf8_lossy(key.value()));
+                    self.damage.of_other(&name, "it names no event", "it is passed over");
+                }
+            }
+        }
+        Ok(due)
     }
 }
 

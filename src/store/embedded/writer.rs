@@ -1,39 +1,48 @@
 //! The one thread that writes: it sleeps until there is work, takes all that has gathered, and folds it into one
 //! durable transaction, so that many events cost one flush of the disk.
 //!
-//! After a failure redb takes nothing more until the file was closed and opened again. That is done when the next work
-//! comes, at most once for all work that came together; until it succeeds there is no state to show, and every
-//! answer is that the store is out of reach.
+//! When the file takes no writes, or is no longer where it was, this thread alone deals with it ([`recovery`]): readers go on
+//! with the last durable state, and who wants to write is told so at once.
 
-use std::sync::Arc;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use redb::{Database, Durability, WriteTransaction};
+use redb::{Durability, WriteTransaction};
 use tokio::{
     sync::{mpsc, oneshot},
-    time::Instant,
+    time,
 };
 
 use super::{
-    OpenError,
     fold::Fold,
+    inbox::Inbox,
+    medium::Disk,
+    open_file::OpenFile,
+    outage::{Condition, Ended, Outage},
     recent::{Gathering, Moved},
     rows::Rows,
     run::Row,
     shown::Shown,
-    tables, too_late,
-    view::View,
+    too_late,
 };
 use crate::store::{Base, CommitError, StoreError};
 
+mod recovery;
+
 /// Work that one transaction takes. Many more would gain little, and delay the answers of the first among them.
 const FOLD_MAX: usize = 256;
+
+/// How often the file is looked for under its name, whether or not there is work: for so long, at most, is sold into a file
+/// that was deleted, and does a failed read wait for the file to be opened anew. A look takes two microseconds.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// What the writer can be asked for.
 pub(super) enum Work {
     /// To write.
     Write(Box<Write>),
-    /// To open the file anew if there is no state to show, and to say which there is then.
-    Reopen { answer: oneshot::Sender<Result<Arc<View>, StoreError>> },
     /// To finish what was handed over before, to close the file, and to end.
     Close { answer: oneshot::Sender<()> },
 }
@@ -43,83 +52,91 @@ pub(super) struct Write {
     pub(super) base: Option<Base>,
     pub(super) rows: Rows,
     /// Not written after this: whoever asked has given up by then.
-    pub(super) deadline: Instant,
-    pub(super) answer: oneshot::Sender<Result<(), CommitError>>,
+    pub(super) deadline: time::Instant,
+    pub(super) answer: oneshot::Sender<Outcome>,
 }
 
-/// Opens the file.
-pub(super) type Connect = Box<dyn Fn() -> Result<OpenFile, OpenError> + Send>;
+/// What came of a write.
+type Outcome = Result<(), CommitError>;
 
 /// The owner of the file.
 pub(super) struct Writer {
-    connect: Connect,
-    /// None while the file is out of order.
-    file: Option<OpenFile>,
+    disk: Arc<Disk>,
+    /// The one whose last durable state is shown. It stays until another one can take its place.
+    file: OpenFile,
     shown: Arc<Shown>,
-    inbox: mpsc::Receiver<Work>,
-}
-
-/// The file, and what is remembered of it.
-pub(super) struct OpenFile {
-    database: Database,
-    gathering: Gathering,
-}
-
-impl OpenFile {
-    pub(super) fn of(database: Database, generation_rows: usize) -> Result<Self, redb::Error> {
-        let gathering = Gathering::open(&database, generation_rows)?;
-        Ok(Self { database, gathering })
-    }
-
-    /// The last durable state.
-    pub(super) fn view(&self) -> Result<View, redb::Error> {
-        View::of(&self.database, self.gathering.recent().clone())
-    }
-}
-
-/// How a transaction was lost.
-enum Lost {
-    /// Before it was committed: it will never be seen.
-    Undone(redb::Error),
-    /// While it was committed: the file, once opened again, tells.
-    Unclear(redb::Error),
+    condition: Arc<Condition>,
+    outage: Option<Outage>,
+    last_outage: Option<Ended>,
+    /// When the file was last looked for.
+    looked: Instant,
+    farewells: Vec<oneshot::Sender<()>>,
 }
 
 impl Writer {
-    pub(super) fn new(connect: Connect, file: OpenFile, shown: Arc<Shown>, inbox: mpsc::Receiver<Work>) -> Self {
-        Self { connect, file: Some(file), shown, inbox }
+    pub(super) fn new(disk: Arc<Disk>, file: OpenFile, shown: Arc<Shown>, condition: Arc<Condition>) -> Self {
+        let looked = Instant::now();
+        Self { disk, file, shown, condition, outage: None, last_outage: None, looked, farewells: Vec::new() }
     }
 
-    /// Works until it is told to close, or nobody is left to tell it.
-    pub(super) fn run(mut self) {
-        let mut works = Vec::with_capacity(FOLD_MAX);
-        let mut farewells = Vec::new();
-        while self.inbox.blocking_recv_many(&mut works, FOLD_MAX) > 0 {
-            let mut writes = Vec::with_capacity(works.len());
-            for work in works.drain(..) {
-                match work {
-                    Work::Write(write) => writes.push(*write),
-                    Work::Reopen { answer } => drop(answer.send(self.reopened())),
-                    Work::Close { answer } => {
-                        // Nothing more comes in; what did come is still written.
-                        self.inbox.close();
-                        farewells.push(answer);
-                    }
-                }
-            }
-            self.fold(writes);
+    /// Works until it is told to close, or nobody is left to tell it. A panic, which only a defect can cause, is treated as a
+    /// failure of the file: what was under way is then looked for in the file, opened anew.
+    pub(super) fn run(mut self, inbox: mpsc::Receiver<Work>) {
+        let mut inbox = Inbox::here(inbox);
+        while let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.work(&mut inbox))) {
+            self.break_off(&recovery::told(&*panic));
+            self.put_off();
         }
         self.shown.show(None);
-        drop(self.file);
-        for farewell in farewells {
+        self.file.close();
+        self.disk.close();
+        for farewell in self.farewells {
             // Whoever asked may have stopped waiting.
             let _ = farewell.send(());
         }
     }
 
+    fn work(&mut self, inbox: &mut Inbox<Work>) {
+        let mut works = Vec::with_capacity(FOLD_MAX);
+        loop {
+            match inbox.receive(&mut works, FOLD_MAX, self.next_look()) {
+                Some(0) => return,
+                Some(_) => {
+                    let writes = self.sort(&mut works, inbox);
+                    self.fold(writes, inbox);
+                }
+                None => {}
+            }
+            if Instant::now() >= self.next_look() {
+                self.look();
+            }
+        }
+    }
+
+    /// When the file needs to be looked at next, whether or not there is work.
+    fn next_look(&self) -> Instant {
+        self.outage.as_ref().map_or(self.looked + LOOK_EVERY, Outage::next_try)
+    }
+
+    /// Deals with what came in, and returns what is to be written of it.
+    fn sort(&mut self, works: &mut Vec<Work>, inbox: &mut Inbox<Work>) -> Vec<Write> {
+        let mut writes = Vec::with_capacity(works.len());
+        for work in works.drain(..) {
+            match work {
+                Work::Write(write) => writes.push(*write),
+                Work::Close { answer } => {
+                    // Nothing more comes in; what did come is still written.
+                    inbox.close();
+                    self.farewells.push(answer);
+                }
+            }
+        }
+        writes
+    }
+
     /// Writes what can be written in one transaction, and answers each write.
-    fn fold(&mut self, writes: Vec<Write>) {
-        let now = Instant::now();
+    fn fold(&mut self, writes: Vec<Write>, inbox: &mut Inbox<Work>) {
+        let now = time::Instant::now();
         let (writes, late): (Vec<_>, Vec<_>) = writes.into_iter().partition(|write| now < write.deadline);
         for write in late {
             let _ = write.answer.send(Err(too_late().into()));
@@ -127,74 +144,75 @@ impl Writer {
         if writes.is_empty() {
             return;
         }
-        let outcomes = match self.reopened() {
-            Err(why) => vec![Err(why.into()); writes.len()],
-            Ok(_) => self.transact(&writes).unwrap_or_else(|lost| vec![Err(self.lose(lost)); writes.len()]),
-        };
-        let mut written = Vec::with_capacity(writes.len());
-        for (Write { rows, answer, .. }, outcome) in writes.into_iter().zip(outcomes) {
-            let _ = answer.send(outcome);
-            written.push(rows);
+        if self.outage.is_some() {
+            return turn_away(writes, &self.condition);
         }
-        // They take a while to be freed: not while others wait for their answers.
-        drop(written);
+        let mut outcomes = Vec::new();
+        let headers_written = self.file.session().headers_written();
+        let transacted = catch_unwind(AssertUnwindSafe(|| self.transact(&writes, &mut outcomes)));
+        let failure = match transacted {
+            Ok(Ok(())) => return answer(writes, outcomes),
+            Ok(Err(why)) => why,
+            Err(panic) => recovery::told(&*panic),
+        };
+        if self.file.session().headers_written() == headers_written {
+            // The header that would have made it the file's state never went out, and never will.
+            self.break_off(&failure);
+            turn_away(writes, &self.condition);
+        } else {
+            let outcomes = self.find_out(&failure, &writes, outcomes, inbox);
+            answer(writes, outcomes);
+        }
     }
 
-    /// Applies `writes` in their order, makes them durable, and shows the state that they made.
-    fn transact(&mut self, writes: &[Write]) -> Result<Vec<Result<(), CommitError>>, Lost> {
-        let file = self.file.as_mut().ok_or(Lost::Undone(redb::Error::DatabaseClosed))?;
-        let mut transaction = file.database.begin_write().map_err(|why| Lost::Undone(why.into()))?;
+    /// Applies `writes` in their order, makes them durable, and shows the state that they made. `outcomes` is what came of
+    /// them if this succeeds, or if the transaction turns out to have been made although it does not.
+    fn transact(&mut self, writes: &[Write], outcomes: &mut Vec<Outcome>) -> Result<(), String> {
+        let file = &mut self.file;
+        let mut transaction = file.begin_write()?;
         // One flush and checksums over everything (redb's default); a second flush would only guard against a partner
         // who can also choose which of our pages reach the disk.
-        transaction.set_durability(Durability::Immediate).map_err(|why| Lost::Undone(why.into()))?;
-        let applied = apply(&transaction, writes, &file.gathering).map_err(Lost::Undone)?;
-        let outcomes = applied.outcomes;
+        transaction.set_durability(Durability::Immediate).map_err(|why| why.to_string())?;
+        let applied = apply(&transaction, writes, file.gathering()).map_err(|why| why.to_string())?;
+        *outcomes = applied.outcomes;
         if outcomes.iter().all(Result::is_err) {
-            transaction.abort().map_err(|why| Lost::Undone(why.into()))?;
-            return Ok(outcomes);
+            transaction.abort().map_err(|why| why.to_string())?;
+            return file.failure();
         }
-        transaction.commit().map_err(|why| Lost::Unclear(why.into()))?;
-        for (write, _) in writes.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_ok()) {
+        transaction.commit().map_err(|why| why.to_string())?;
+        file.failure()?;
+        for (write, _) in writes.iter().zip(&*outcomes).filter(|(_, outcome)| outcome.is_ok()) {
             if let Some(event) = &write.rows.kept {
                 self.shown.keep(write.rows.state.base(), event);
             }
         }
         // Durable, but a commit is acknowledged only when every reader sees it.
-        file.gathering.went_on(&applied.added, applied.moved);
-        self.shown.show(Some(file.view().map_err(Lost::Unclear)?));
-        Ok(outcomes)
+        file.went_on(&applied.added, applied.moved);
+        self.shown.show(Some(file.view().map_err(|why| why.to_string())?));
+        Ok(())
     }
+}
 
-    /// Takes the failed file out of service, and says what that means for those whose writes were in it.
-    fn lose(&mut self, lost: Lost) -> CommitError {
-        self.shown.show(None);
-        self.file = None;
-        let (Lost::Undone(why) | Lost::Unclear(why)) = &lost;
-        log::error!(error:% = why; "the embedded store failed to write; it is opened anew before the next work");
-        match lost {
-            Lost::Undone(why) => tables::failed(&why).into(),
-            Lost::Unclear(why) => CommitError::Unclear(format!("the embedded store failed in a commit: {why}")),
-        }
+fn answer(writes: Vec<Write>, outcomes: Vec<Outcome>) {
+    let mut written = Vec::with_capacity(writes.len());
+    for (Write { rows, answer, .. }, outcome) in writes.into_iter().zip(outcomes) {
+        let _ = answer.send(outcome);
+        written.push(rows);
     }
+    // They take a while to be freed: not while others wait for their answers.
+    drop(written);
+}
 
-    /// The state that is shown; when none is, because a write or a read failed, that of the file opened anew.
-    fn reopened(&mut self) -> Result<Arc<View>, StoreError> {
-        if let Some(view) = self.shown.view() {
-            return Ok(view);
-        }
-        // The file must be let go before it can be opened again.
-        self.file = None;
-        let file = (self.connect)().map_err(|why| StoreError::Unavailable(why.to_string()))?;
-        self.shown.show(Some(file.view().map_err(|why| tables::failed(&why))?));
-        self.file = Some(file);
-        log::info!("the embedded store works again");
-        self.shown.view().ok_or_else(|| tables::failed(&redb::Error::DatabaseClosed))
+/// Answers that nothing was changed, and that nothing can be changed for now.
+fn turn_away(writes: Vec<Write>, condition: &Condition) {
+    for write in writes {
+        let _ = write.answer.send(Err(StoreError::ReadOnly(condition.why()).into()));
     }
 }
 
 /// What a transaction that is not yet committed did.
 struct Applied<'w> {
-    outcomes: Vec<Result<(), CommitError>>,
+    outcomes: Vec<Outcome>,
     added: Vec<Row<'w>>,
     moved: Moved,
 }

@@ -2,13 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bson::{RawDocumentBuf, raw::cstr, rawdoc};
+use bson::{Document, RawDocumentBuf, raw::cstr, rawdoc};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
     MongoStore,
     deployment::CommandError,
-    documents::{RecordDocument, ReservationDocument, pack, record_id},
+    documents::{EventDocument, RecordDocument, ReservationDocument, check_event, pack, record_id},
     head_value,
     journal::{Entry, Record, Unsettled},
     journal_path, records_path,
@@ -16,7 +16,7 @@ use super::{
     update,
 };
 use crate::{
-    domain::{Decision, EventId, Head, OperationRecord, Reservation, Version},
+    domain::{Decision, Event, EventId, Head, OperationRecord, Reservation, Version},
     store::{CommitError, Journal, Snapshot, StoreError, Trimmed},
 };
 
@@ -42,6 +42,7 @@ pub(super) async fn commit(
     deadline: Instant,
 ) -> Result<Snapshot, CommitError> {
     let event_id = &snapshot.event.id;
+    check_readable(&snapshot.event, decision, head).map_err(CommitError::Refused)?;
     let entries = entries_of(decision).map_err(|why| CommitError::Refused(why.to_string()))?;
     let records = records_of(decision).map_err(|why| CommitError::Refused(why.to_string()))?;
     let weights = entries.iter().map(|entry| &entry.raw).chain(records.iter().map(|record| &record.raw));
@@ -64,7 +65,7 @@ pub(super) async fn commit(
             }
             Ok(applied)
         }
-        Err(CommandError::Unclear(why)) => {
+        Err(CommandError::Unclear(why) | CommandError::TooSlow(why)) => {
             store.journals.doubt(event_id);
             Err(CommitError::Unclear(why))
         }
@@ -87,6 +88,32 @@ fn applied(
         store.journals.enqueue(Unsettled { event_id: decision.event.id.clone(), key, entries, records, trimmed });
     }
     Snapshot { event: decision.event.clone(), head, journal }
+}
+
+/// Makes sure that the event is read back as it is after this commit, where that changes more than counts. Reservations are
+/// read back in debug builds only, for they are many, and each of their values is within what its type can hold; a test reads
+/// them back at both ends of every one.
+fn check_readable(before: &Event, decision: &Decision, head: Head) -> Result<(), String> {
+    let after = &decision.event;
+    let is_amended = before.name != after.name
+        || before.details != after.details
+        || before.quotas != after.quotas
+        || before.sales != after.sales
+        || before.total_seats != after.total_seats
+        || before.operations != after.operations;
+    if is_amended {
+        let document = bson::serialize_to_raw_document_buf(&EventDocument::new(after, head));
+        check_event(after, &document.map_err(|why| why.to_string())?)?;
+    }
+    if cfg!(debug_assertions) {
+        for reservation in decision.reservations() {
+            let raw = ReservationDocument::raw(reservation).map_err(|why| why.to_string())?;
+            let document = Document::try_from(raw).map_err(|why| why.to_string())?;
+            let read = ReservationDocument::read(document).map_err(StoreError::into_why)?;
+            debug_assert_eq!(read, **reservation, "a reservation is not read back as it is");
+        }
+    }
+    Ok(())
 }
 
 fn entries_of(decision: &Decision) -> bson::error::Result<Arc<[Entry]>> {

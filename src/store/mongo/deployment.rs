@@ -2,7 +2,7 @@
 //! errors mean.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -24,11 +24,14 @@ use crate::store::StoreError;
 /// The database when the URI names none.
 const DATABASE: &str = "ticketboss";
 
-/// Connections per server. Commits need one per active event; the rest serves reads. The driver's default of 10 is soon
-/// used up by readers during a sale.
+/// Connections per server for commits and what belongs to them: each active event needs one, and so does settling.
 const POOL_MAX: u32 = 64;
 
-/// Connections kept open, so that a sale does not begin with handshakes.
+/// Connections per server for those who only read. A pool of their own: however many readers there are, a commit never
+/// waits behind them for a connection.
+const READERS_POOL_MAX: u32 = 32;
+
+/// Connections kept open in either pool, so that a sale does not begin with handshakes.
 const POOL_MIN: u32 = 4;
 
 /// How long to look for a primary before a try is given up. The driver's default of 30 s is longer than any request
@@ -84,6 +87,9 @@ pub(super) enum CommandError {
     /// A query names an index that is not there.
     #[error("{0}")]
     MissingIndex(String),
+    /// A query took longer than it may, and the server broke it off.
+    #[error("{0}")]
+    TooSlow(String),
 }
 
 impl CommandError {
@@ -98,6 +104,7 @@ impl From<CommandError> for StoreError {
             CommandError::NotDone(why) | CommandError::Unclear(why) | CommandError::MissingIndex(why) => {
                 Self::Unavailable(why)
             }
+            CommandError::TooSlow(why) => Self::Overloaded(why),
             CommandError::Forbidden(why) => Self::Misconfigured(why),
             CommandError::Refused(why) => Self::Unreadable(why),
         }
@@ -109,14 +116,14 @@ impl From<CommandError> for StoreError {
 pub(super) struct Deployment {
     client: Client,
     database: Database,
-    kind: OnceCell<Kind>,
+    kind: Arc<OnceCell<Kind>>,
     /// The deployment's logical time after the last write that a majority acknowledged to this process, or the last read
     /// of what a majority has.
-    acknowledged: Mutex<Option<Timestamp>>,
+    acknowledged: Arc<Mutex<Option<Timestamp>>>,
     /// Wakes who wants to know that something failed in passing: another primary may have taken over.
-    pub(super) disturbed: Notify,
+    pub(super) disturbed: Arc<Notify>,
     /// What is known of the collections and their indexes.
-    pub(super) schema: Schema,
+    pub(super) schema: Arc<Schema>,
 }
 
 impl Deployment {
@@ -124,10 +131,36 @@ impl Deployment {
     ///
     /// What the URI says about pool and timeouts stands; what it leaves open is set to what suits a hot event.
     pub(super) async fn connect(uri: &str) -> Result<Self, StoreError> {
+        let (client, database) = Self::client(uri, POOL_MAX).await?;
+        Ok(Self {
+            client,
+            database,
+            kind: Arc::default(),
+            acknowledged: Arc::default(),
+            disturbed: Arc::default(),
+            schema: Arc::new(Schema::new()),
+        })
+    }
+
+    /// The same deployment through connections of their own, for those who only read. What is known of it is shared: a read
+    /// through either holds what was acknowledged through the other.
+    pub(super) async fn for_readers(&self, uri: &str) -> Result<Self, StoreError> {
+        let (client, database) = Self::client(uri, READERS_POOL_MAX).await?;
+        Ok(Self {
+            client,
+            database,
+            kind: self.kind.clone(),
+            acknowledged: self.acknowledged.clone(),
+            disturbed: self.disturbed.clone(),
+            schema: self.schema.clone(),
+        })
+    }
+
+    async fn client(uri: &str, pool_max: u32) -> Result<(Client, Database), StoreError> {
         let misconfigured = |why: Error| StoreError::Misconfigured(format!("MONGO_URI: {}", describe(&why)));
         let mut options = ClientOptions::parse(uri).await.map_err(misconfigured)?;
         options.app_name.get_or_insert_with(|| "ticketboss".to_owned());
-        options.max_pool_size.get_or_insert(POOL_MAX);
+        options.max_pool_size.get_or_insert(pool_max);
         options.min_pool_size.get_or_insert(POOL_MIN);
         options.server_selection_timeout.get_or_insert(SELECTION_TIMEOUT);
         options.connect_timeout.get_or_insert(CONNECT_TIMEOUT);
@@ -144,14 +177,7 @@ impl Deployment {
         }
         let client = Client::with_options(options).map_err(misconfigured)?;
         let database = client.default_database().unwrap_or_else(|| client.database(DATABASE));
-        Ok(Self {
-            client,
-            database,
-            kind: OnceCell::new(),
-            acknowledged: Mutex::new(None),
-            disturbed: Notify::new(),
-            schema: Schema::new(),
-        })
+        Ok((client, database))
     }
 
     /// What kind of deployment it is; asked once.
@@ -195,7 +221,10 @@ impl Deployment {
         let patience = milliseconds_until(deadline)?;
         command.append(cstr!("writeConcern"), rawdoc! { "w": "majority", "j": true, "wtimeout": patience });
         command.append(cstr!("maxTimeMS"), patience);
-        let reply = self.run(command, deadline).await?;
+        let reply = self.run(command, deadline).await.map_err(|error| match error {
+            CommandError::TooSlow(why) => CommandError::Unclear(why),
+            other => other,
+        })?;
         if let Ok(error) = reply.get_document("writeConcernError") {
             return Err(CommandError::Unclear(format!(
                 "a majority of the nodes did not acknowledge the write on their disks: {}",
@@ -330,6 +359,8 @@ fn classify(error: &Error) -> CommandError {
             2 | 9 | 14 | 28 | 40 | 59 | 72 | 85 | 86 | 115 | 121 | 10334 | 17419 | 17420 | DUPLICATE_KEY => {
                 CommandError::Refused(why)
             }
+            // Its maxTimeMS was over.
+            50 => CommandError::TooSlow(why),
             _ => CommandError::Unclear(why),
         },
         ErrorKind::Authentication { .. } => CommandError::Forbidden(why),

@@ -120,7 +120,8 @@ impl Ask<'_> {
 
     /// The first `wanted` of a list that is known to have as many.
     async fn front<L: Paged + Sync>(&self, listing: &L, wanted: usize) -> Result<Vec<Arc<Reservation>>, FactsError> {
-        let front = first_of(self.deployment, listing, self.journal, wanted, Concern::Local, self.deadline).await?;
+        let front =
+            first_of(self.deployment, listing, self.journal, wanted, None, Concern::Local, self.deadline).await?;
         self.not_stale(&front)?;
         if front.len() < wanted { Err(FactsError::Stale) } else { Ok(front) }
     }

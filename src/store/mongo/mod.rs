@@ -1,6 +1,6 @@
 //! Events and reservations in MongoDB: a replica set, a sharded cluster, or, with less safety, a standalone server.
 //!
-//! The commit protocol is described in the README; its five rules have their homes here: committing on version and head
+//! The commit protocol is described in `docs/design.md`; its five rules have their homes here: committing on version and head
 //! ([`commit`]), proof by linearizable reads ([`proof`]), settling and trimming ([`settler`], [`journal`]), and telling
 //! unclear outcomes from failures ([`deployment`]). Deciding again is the service's part. What is read beside the event,
 //! [`facts`] and [`lists`], is the collection with the journal over it ([`overlay`]).
@@ -19,14 +19,17 @@ use tokio::{
 use self::{
     clock::PrimaryClock,
     deployment::{Concern, Deployment, write_errors},
-    documents::{CreationDocument, EventDocument},
+    documents::{CreationDocument, EventDocument, check_event},
     journal::Journals,
     proof::Prover,
     schema::{EVENTS, OPERATIONS},
     seat_maps::SeatMaps,
     settler::Settler,
 };
-use super::{Base, CommitError, Creation, EventStore, FactsError, ReservationQuery, Snapshot, StoreError};
+use super::{
+    Base, CommitError, Creation, Damage, EventStore, FactsError, ReservationPage, ReservationQuery, Snapshot,
+    StoreError,
+};
 use crate::{
     domain::{Decision, Event, EventId, EventSummary, Facts, Head, Reservation, ReservationId, Version, Wanted},
     ids,
@@ -56,6 +59,8 @@ const CLOSE_PAUSE: Duration = Duration::from_millis(20);
 /// A store on a MongoDB deployment.
 pub struct MongoStore {
     deployment: Arc<Deployment>,
+    /// The same for those who only read.
+    readers: Arc<Deployment>,
     prover: Arc<Prover>,
     clock: Arc<PrimaryClock>,
     journals: Arc<Journals>,
@@ -64,6 +69,7 @@ pub struct MongoStore {
     ready: Mutex<Option<(Instant, Result<(), StoreError>)>>,
     tasks: Mutex<JoinSet<()>>,
     warned: std::sync::Mutex<HashSet<&'static str>>,
+    damage: Damage,
 }
 
 impl MongoStore {
@@ -118,6 +124,7 @@ impl MongoStore {
     /// A store that does nothing by itself yet.
     async fn idle(uri: &str) -> Result<Self, StoreError> {
         let deployment = Arc::new(Deployment::connect(uri).await?);
+        let readers = Arc::new(deployment.for_readers(uri).await?);
         let journals = Arc::new(Journals::default());
         let prover = Arc::new(Prover::new(ids::process()));
         let settler = Settler {
@@ -134,7 +141,9 @@ impl MongoStore {
             ready: Mutex::new(None),
             tasks: Mutex::new(JoinSet::new()),
             warned: std::sync::Mutex::default(),
+            damage: Damage::default(),
             deployment,
+            readers,
             journals,
         })
     }
@@ -156,6 +165,7 @@ impl EventStore for MongoStore {
         }
         let document = bson::serialize_to_raw_document_buf(&EventDocument::new(event, head))
             .map_err(|why| StoreError::Unreadable(why.to_string()))?;
+        check_event(event, &document).map_err(StoreError::Unreadable)?;
         let mut documents = RawArrayBuf::new();
         documents.push(&document);
         let reply = self.deployment.write(rawdoc! { "insert": EVENTS, "documents": documents }, deadline).await?;
@@ -170,7 +180,7 @@ impl EventStore for MongoStore {
     }
 
     async fn load(&self, event_id: &EventId, deadline: Instant) -> Result<Option<Snapshot>, StoreError> {
-        self.find_snapshot(event_id, true, Concern::Local, deadline).await
+        self.find_snapshot(&self.deployment, event_id, true, Concern::Local, deadline).await
     }
 
     async fn facts(&self, snapshot: &Snapshot, wanted: &Wanted, deadline: Instant) -> Result<Facts, FactsError> {
@@ -189,7 +199,7 @@ impl EventStore for MongoStore {
 
     async fn prove(&self, event_id: &EventId, base: Base, deadline: Instant) -> Result<bool, StoreError> {
         let fields = rawdoc! { "version": 1, "head": 1 };
-        let found = self.find_event(event_id, fields, Concern::Linearizable, deadline).await?;
+        let found = self.find_event(&self.deployment, event_id, fields, Concern::Linearizable, deadline).await?;
         let head = bson::Bson::from(head_value(base.head));
         let proven = found.is_some_and(|event| {
             event.get_i64("version").is_ok_and(|version| version == base.version.0) && event.get("head") == Some(&head)
@@ -201,10 +211,10 @@ impl EventStore for MongoStore {
     }
 
     async fn event(&self, event_id: &EventId, deadline: Instant) -> Result<Option<Event>, StoreError> {
-        let mut found = self.find_snapshot(event_id, false, Concern::Majority, deadline).await?;
+        let mut found = self.find_snapshot(&self.readers, event_id, false, Concern::Majority, deadline).await?;
         if found.is_none() {
             // A majority's snapshot may lag after a failover; "there is none" needs proof.
-            found = self.find_snapshot(event_id, false, Concern::Linearizable, deadline).await?;
+            found = self.find_snapshot(&self.readers, event_id, false, Concern::Linearizable, deadline).await?;
         }
         Ok(found.map(|snapshot| snapshot.event))
     }
@@ -218,8 +228,14 @@ impl EventStore for MongoStore {
         Ok(found)
     }
 
-    async fn waitlist_position(&self, reservation: &Reservation, deadline: Instant) -> Result<u32, StoreError> {
-        self.find_waitlist_position(reservation, deadline).await
+    async fn waitlist_positions(
+        &self,
+        event_id: &EventId,
+        joined: &[Version],
+        rows_max: usize,
+        deadline: Instant,
+    ) -> Result<Option<Vec<u32>>, StoreError> {
+        self.find_waitlist_positions(event_id, joined, rows_max, deadline).await
     }
 
     async fn events(
@@ -234,9 +250,10 @@ impl EventStore for MongoStore {
     async fn reservations(
         &self,
         query: &ReservationQuery,
+        rows_max: usize,
         deadline: Instant,
-    ) -> Result<Vec<Arc<Reservation>>, StoreError> {
-        self.list_reservations(query, deadline).await
+    ) -> Result<ReservationPage, StoreError> {
+        self.list_reservations(query, rows_max, deadline).await
     }
 
     async fn due(&self, now: Timestamp, limit: usize, deadline: Instant) -> Result<Vec<EventId>, StoreError> {
@@ -249,6 +266,10 @@ impl EventStore for MongoStore {
 
     fn is_shared(&self) -> bool {
         true
+    }
+
+    fn unreadable(&self) -> Vec<EventId> {
+        self.damage.events()
     }
 
     async fn ready(&self, deadline: Instant) -> Result<(), StoreError> {
@@ -281,6 +302,7 @@ impl EventStore for MongoStore {
             log::warn!(commits = refused; "what MongoDB refuses to settle stays in the journals of its events");
         }
         self.tasks.lock().await.shutdown().await;
+        self.readers.shutdown().await;
         self.deployment.shutdown().await;
     }
 }
@@ -307,3 +329,7 @@ mod mongod;
 #[cfg(test)]
 #[path = "store_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "readers_tests.rs"]
+mod readers_tests;

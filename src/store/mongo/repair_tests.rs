@@ -65,11 +65,12 @@ async fn ask_everything(store: &MongoStore, show: &Snapshot) {
     ] {
         let query =
             ReservationQuery { scope, status: None, created_from: None, created_to: None, after: None, limit: 9 };
-        assert_eq!(store.reservations(&query, soon()).await.expect("a list").len(), 4, "{query:?}");
+        assert_eq!(store.reservations(&query, 9, soon()).await.expect("a list").reservations.len(), 4, "{query:?}");
     }
     let waiting = facts.waitlist[0].clone();
     assert_eq!(waiting.status, Status::Waitlisted);
-    assert_eq!(store.waitlist_position(&waiting, soon()).await.expect("a place"), 1);
+    let places = store.waitlist_positions(event_id, &[waiting.created_version], 9, soon()).await.expect("a place");
+    assert_eq!(places, Some(vec![1]));
     assert_eq!(store.due(Timestamp::MAX, 9, soon()).await.expect("due events"), std::slice::from_ref(event_id));
 }
 

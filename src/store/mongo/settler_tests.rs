@@ -123,7 +123,8 @@ async fn what_a_foreign_index_refuses_stays_readable_and_settles_when_the_index_
     eventually("everything settles", || store.journals.refused_count() == 0 && store.journals.is_done()).await;
     for show in &shows {
         let event_id = &show.event.id;
-        let found = store.find_event(event_id, rawdoc! { "journal": 1 }, Concern::Majority, soon()).await;
+        let found =
+            store.find_event(&store.deployment, event_id, rawdoc! { "journal": 1 }, Concern::Majority, soon()).await;
         let found = found.expect("read").expect("it is there");
         assert!(found.get_document("journal").expect("a journal").is_empty(), "{found}");
     }
@@ -253,8 +254,8 @@ async fn an_event_that_moves_on_while_it_is_trimmed_is_not_taken_for_trimmed() {
 async fn list_of(store: &MongoStore, partner: &str) -> Vec<ReservationId> {
     let scope = Scope::Partner(PartnerId::parse(partner).expect("a partner"));
     let query = ReservationQuery { scope, status: None, created_from: None, created_to: None, after: None, limit: 9 };
-    let listed = store.reservations(&query, soon()).await.expect("listed");
-    listed.iter().map(|listed| listed.id.clone()).collect()
+    let listed = store.reservations(&query, 9, soon()).await.expect("listed");
+    listed.reservations.iter().map(|listed| listed.id.clone()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -280,8 +281,8 @@ async fn a_partners_list_has_what_this_process_acknowledged_and_has_not_settled(
     let scope = Scope::Partner(PartnerId::parse("acme").expect("a partner"));
     let status = Some(Status::Confirmed);
     let query = ReservationQuery { scope, status, created_from: None, created_to: None, after: None, limit: 9 };
-    let confirmed = store.reservations(&query, soon()).await.expect("listed");
-    assert_eq!(confirmed.iter().map(|listed| &listed.id).collect::<Vec<_>>(), [&all[1], &all[2]]);
+    let confirmed = store.reservations(&query, 9, soon()).await.expect("listed");
+    assert_eq!(confirmed.reservations.iter().map(|listed| &listed.id).collect::<Vec<_>>(), [&all[1], &all[2]]);
 
     store.settler.settle_queue().await.expect("settled");
     assert_eq!(list_of(&store, "acme").await, all, "once, now that it is settled");
@@ -370,6 +371,8 @@ fn entry(event_id: &EventId, uuid: Uuid, status: Status) -> Entry {
         status: Status::Confirmed,
         expires_at: None,
         waitlist_position: None,
+        at: None,
+        promoted: Vec::new(),
     };
     let reservation = Arc::new(Reservation {
         id: ReservationId { event_id: event_id.clone(), uuid },

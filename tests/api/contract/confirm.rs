@@ -25,8 +25,9 @@ async fn a_hold_is_confirmed() {
         let time = |field| held.text(field).parse::<jiff::Timestamp>().expect("an RFC 3339 time");
         assert_eq!(time("expiresAt").duration_since(time("createdAt")).as_secs(), 900);
         let summary = client.summary().await;
-        let numbers = ["availableSeats", "heldSeats", "reservationCount"].map(|field| summary.number(field));
-        assert_eq!(numbers, [498, 2, 0]);
+        let numbers =
+            ["availableSeats", "heldSeats", "confirmedSeats", "reservationCount"].map(|field| summary.number(field));
+        assert_eq!(numbers, [498, 2, 0, 0]);
         assert_eq!(client.reservation(held.id()).await.expect(200).json(), held.json());
 
         let confirmed = client.confirm(held.id(), &[]).await.expect(200);
@@ -34,8 +35,9 @@ async fn a_hold_is_confirmed() {
         assert_eq!((confirmed.text("status"), confirmed.number("version")), ("confirmed", 2));
         assert_eq!(client.reservation(held.id()).await.expect(200).json(), confirmed.json());
         let summary = client.summary().await;
-        let numbers = ["availableSeats", "heldSeats", "reservationCount"].map(|field| summary.number(field));
-        assert_eq!(numbers, [498, 0, 1]);
+        let numbers =
+            ["availableSeats", "heldSeats", "confirmedSeats", "reservationCount"].map(|field| summary.number(field));
+        assert_eq!(numbers, [498, 0, 2, 1]);
 
         // Once more, in each form that says nothing.
         let again = client.confirm(held.id(), &[]).await.expect(200);

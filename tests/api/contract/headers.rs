@@ -56,6 +56,7 @@ async fn a_wrong_method_is_told_the_right_ones() {
     let event = expect_exact_problem(event, 405, "method-not-allowed", &[]);
     assert_eq!(event.header("allow"), Some("GET, HEAD, PATCH"));
     for (path, allow) in [
+        ("/", "GET, HEAD"),
         ("/reservations", "GET, HEAD, POST"),
         (ID, "GET, HEAD, DELETE"),
         (&format!("{ID}/confirm"), "POST"),
@@ -80,15 +81,15 @@ async fn a_path_that_leads_nowhere_is_not_found() {
     let store = Store::embedded();
     let server = Launch::on(&store).start().await;
     for path in [
-        "/",
+        "//",
         "/nowhere",
         "/reservation",
         "/reservations/a/b",
-        "/events/",
+        "/events//",
         "/events/a/b",
         "/partners",
         "/partners/a",
-        "/health/",
+        "/health//",
         "/favicon.ico",
     ] {
         expect_exact_problem(server.client().get(path).await, 404, "not-found", &[]);

@@ -2,10 +2,12 @@
 
 mod amend;
 mod cancel;
+mod compression;
 mod conditions;
 mod confirm;
 mod events;
 mod headers;
+mod hosts;
 mod idempotency;
 mod limits;
 mod lists;
@@ -14,6 +16,8 @@ mod reserve;
 mod seats;
 mod show;
 mod summary;
+mod understood;
+mod values;
 mod waitlist;
 
 use serde_json::{Value, json};
@@ -67,6 +71,9 @@ fn expect_fields(answer: &Answer, fields: &[&str]) {
 #[track_caller]
 fn expect_exact_problem(answer: Answer, status: u16, code: &str, extra: &[&str]) -> Answer {
     let answer = answer.expect_problem(status, code);
-    expect_fields(&answer, &[&["type", "title", "status", "detail", "code", "retryable"], extra].concat());
+    expect_fields(
+        &answer,
+        &[&["type", "title", "status", "detail", "error", "message", "code", "retryable"], extra].concat(),
+    );
     answer
 }

@@ -9,8 +9,8 @@ use crate::support::{
     store::{EVENT, Store, for_each_store},
 };
 
-pub(super) const FIELDS: [&str; 7] =
-    ["reservationId", "eventId", "partnerId", "seats", "status", "version", "createdAt"];
+pub(super) const FIELDS: [&str; 8] =
+    ["reservationId", "eventId", "partnerId", "seats", "status", "version", "createdAt", "updatedAt"];
 
 #[tokio::test]
 async fn a_reservation_is_answered_with_all_of_it_and_its_place() {

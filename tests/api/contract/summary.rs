@@ -10,8 +10,17 @@ use crate::support::{
     store::{Store, for_each_store},
 };
 
-const FIELDS: [&str; 8] =
-    ["eventId", "name", "totalSeats", "availableSeats", "heldSeats", "reservationCount", "waitlistCount", "version"];
+const FIELDS: [&str; 9] = [
+    "eventId",
+    "name",
+    "totalSeats",
+    "availableSeats",
+    "heldSeats",
+    "confirmedSeats",
+    "reservationCount",
+    "waitlistCount",
+    "version",
+];
 
 #[tokio::test]
 async fn the_summary_tells_the_event_in_numbers() {
@@ -22,7 +31,7 @@ async fn the_summary_tells_the_event_in_numbers() {
             *fresh.json(),
             json!({
                 "eventId": "node-meetup-2025", "name": "Node.js Meet-up", "totalSeats": 500, "availableSeats": 500,
-                "heldSeats": 0, "reservationCount": 0, "waitlistCount": 0, "version": 0,
+                "heldSeats": 0, "confirmedSeats": 0, "reservationCount": 0, "waitlistCount": 0, "version": 0,
             })
         );
         assert_eq!(fresh.header("content-type"), Some("application/json"));

@@ -80,3 +80,39 @@ async fn a_retry_is_told_the_place_that_it_joined_at() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn lists_tell_the_places_of_those_who_wait() {
+    for_each_server("places in lists", async |server| {
+        let client = server.client();
+        make_event(&client, "show", 1, &json!({})).await;
+        client.reserve_at("show", &json!({ "partnerId": "a", "seats": 1 })).await.expect(201);
+        let mut waiting = Vec::new();
+        for partner in ["a", "b", "a", "b", "b", "a", "a"] {
+            let body = json!({ "partnerId": partner, "seats": 1, "waitlist": true });
+            waiting.push(client.reserve_at("show", &body).await.expect(201).id().to_owned());
+        }
+        // Places move up when somebody leaves.
+        client.delete(&waiting[1]).await.expect(204);
+        let places = async |path: &str| {
+            let list = client.get(path).await.expect(200);
+            let items = list.json()["items"].as_array().expect("a list").clone();
+            for item in &items {
+                let shown = client.reservation(item["reservationId"].as_str().expect("an id")).await.expect(200);
+                assert_eq!(item, shown.json(), "{path}");
+            }
+            items.iter().map(|item| item["waitlistPosition"].as_i64()).collect::<Vec<_>>()
+        };
+        let all = [None, Some(1), None, Some(2), Some(3), Some(4), Some(5), Some(6)];
+        assert_eq!(places("/events/show/reservations").await, all);
+        assert_eq!(places("/events/show/reservations?status=waitlisted&limit=2").await, [Some(1), Some(2)]);
+        assert_eq!(places("/events/show/reservations?partnerId=b").await, [None, Some(3), Some(4)]);
+        let of_partner = async || places("/partners/a/reservations?status=waitlisted").await;
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        // Over all events the list may be a moment behind.
+        while of_partner().await != [Some(1), Some(2), Some(5), Some(6)] {
+            assert!(std::time::Instant::now() < deadline, "the list stays behind");
+        }
+    })
+    .await;
+}

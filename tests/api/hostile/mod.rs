@@ -93,7 +93,7 @@ async fn sizes(client: &Client) -> usize {
         expect_refused(&post(client, padded(bytes)).await, 413, "payload-too-large", "a large body");
     }
     // Without a Content-Length, and with one that promises more than anybody would wait for.
-    let head = "POST /reservations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
+    let head = "POST /reservations HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
     let chunked = format!("{head}Transfer-Encoding: chunked\r\n\r\n1388\r\n{}\r\n0\r\n\r\n", padded(5_000));
     let promised = format!("{head}Content-Length: 99999999999\r\n\r\n{{");
     for request in [chunked, promised] {
@@ -162,7 +162,7 @@ async fn ids(client: &Client) -> usize {
     for id in IDS.into_iter().chain([long.as_str()]) {
         for method in ["GET", "DELETE"] {
             // Raw, because a good client tidies a path before it sends it.
-            let request = format!("{method} /reservations/{id} HTTP/1.1\r\nHost: x\r\n\r\n");
+            let request = format!("{method} /reservations/{id} HTTP/1.1\r\nHost: localhost\r\n\r\n");
             let answer = client.raw(request.as_bytes()).await.expect("a valid request is answered");
             expect_refused(&answer, 404, "not-found", &request);
         }
@@ -201,7 +201,7 @@ async fn what_is_no_http_harms_nobody() {
     let store = Store::embedded();
     let server = Launch::on(&store).start().await;
     let client = server.client();
-    let post = "POST /reservations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
+    let post = "POST /reservations HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
     let body = r#"{"partnerId":"acme","seats":1}"#;
     let cases = [
         "\0\0\0\0\r\n\r\n".to_owned(),
@@ -209,9 +209,9 @@ async fn what_is_no_http_harms_nobody() {
         "GET\r\n\r\n".to_owned(),
         "GET  /reservations HTTP/1.1\r\n\r\n".to_owned(),
         "GET /reservations HTTP/9.9\r\n\r\n".to_owned(),
-        "GET /reserva\0tions HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(),
-        "GET /reservations HTTP/1.1\r\nHost: x\r\nBad Header: x\r\n\r\n".to_owned(),
-        format!("GET /reservations HTTP/1.1\r\nHost: x\r\nLong: {}\r\n\r\n", "x".repeat(300_000)),
+        "GET /reserva\0tions HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(),
+        "GET /reservations HTTP/1.1\r\nHost: localhost\r\nBad Header: x\r\n\r\n".to_owned(),
+        format!("GET /reservations HTTP/1.1\r\nHost: localhost\r\nLong: {}\r\n\r\n", "x".repeat(300_000)),
         format!("{post}Content-Length: -1\r\n\r\n{body}"),
         format!("{post}Content-Length: 30, 30\r\n\r\n{body}"),
         format!("{post}Content-Length: 30\r\nContent-Length: 31\r\n\r\n{body}"),

@@ -2,15 +2,15 @@
 //! it, and what is wrong with it.
 
 /// Members of a new event that has an id, a name and one seat already.
-pub(super) const NEW_EVENT_MEMBERS: [(&str, &str); 41] = [
+pub(super) const NEW_EVENT_MEMBERS: [(&str, &str); 43] = [
     // Other shapes, and operators of the store's query language.
     ("description", r#""description":{"$ne":1}"#),
-    ("description", r#""description":null"#),
+    ("description", r#""description":"a\u001bb""#),
     ("description", r#""description":"\u0000""#),
-    ("description", r#""description":"a\tb""#),
+    ("description", r#""description":"a\u202eb""#),
     ("location", r#""location":["Hall"]"#),
     ("location", r#""location":"a\nb""#),
-    ("location", r#""location":null"#),
+    ("location", r#""location":"\u200d""#),
     // Times that are none, or only to some readers.
     ("startsAt", r#""startsAt":0"#),
     ("startsAt", r#""startsAt":1795284000000"#),
@@ -21,16 +21,18 @@ pub(super) const NEW_EVENT_MEMBERS: [(&str, &str); 41] = [
     ("startsAt", r#""startsAt":"2026-02-30T00:00:00Z""#),
     ("startsAt", r#""startsAt":"2026-11-21""#),
     ("startsAt", r#""startsAt":"2026-11-21T18:00:00""#),
+    ("startsAt", r#""startsAt":"2026-11-21T18:00:00+25:59""#),
+    ("startsAt", r#""startsAt":"2026-11-21T18:00:60Z""#),
     ("startsAt", r#""startsAt":"+999999-01-01T00:00:00Z""#),
     ("startsAt", r#""startsAt":"9999-12-31T23:59:59.999999999-23:59""#),
     ("startsAt", r#""startsAt":"2026-11-21T18:00:00Z\u0000""#),
     ("price", r#""price":7"#),
     ("price", r#""price":[]"#),
-    ("price", r#""price":null"#),
+    ("price", r#""price":"49.50 EUR""#),
     ("price.amount", r#""price":{"amount":-1,"currency":"EUR"}"#),
     ("price.amount", r#""price":{"amount":49.50,"currency":"EUR"}"#),
     ("price.amount", r#""price":{"amount":4294967296,"currency":"EUR"}"#),
-    ("price.amount", r#""price":{"amount":1e3,"currency":"EUR"}"#),
+    ("price.amount", r#""price":{"amount":1e-3,"currency":"EUR"}"#),
     ("price.amount", r#""price":{"amount":1,"amount":2,"currency":"EUR"}"#),
     ("price.currency", r#""price":{"amount":1,"currency":"eur"}"#),
     ("price.currency", r#""price":{"amount":1,"currency":"\u0415UR"}"#),
@@ -38,7 +40,7 @@ pub(super) const NEW_EVENT_MEMBERS: [(&str, &str); 41] = [
     ("price.$inc", r#""price":{"amount":1,"currency":"EUR","$inc":1}"#),
     ("seatsPerReservationMax", r#""seatsPerReservationMax":0"#),
     ("seatsPerReservationMax", r#""seatsPerReservationMax":11"#),
-    ("seatsPerReservationMax", r#""seatsPerReservationMax":null"#),
+    ("seatsPerReservationMax", r#""seatsPerReservationMax":1.5"#),
     ("seatsPerPartnerMax", r#""seatsPerPartnerMax":4294967297"#),
     ("reservationsPerPartnerMax", r#""reservationsPerPartnerMax":{"$gt":0}"#),
     // Given twice, or not theirs to give.
@@ -56,8 +58,8 @@ pub(super) const TOTAL_SEATS: [&str; 12] = [
     "10000001",
     "4294967297",
     "18446744073709551617",
-    "1e3",
-    "1.0",
+    "1e30",
+    "1.5",
     r#""500""#,
     "null",
     "[500]",
@@ -89,7 +91,7 @@ pub(super) const SEAT_MAPS: [(&str, &str); 24] = [
     ("seatMap", r#"{"rows":[{"row":"A","seats":1},{"row":"A","seats":1}]}"#),
     ("seatMap", r#"{"rows":[{"row":"A","seats":1}],"blocked":["A1"]}"#),
     ("seatMap", r#"{"rows":[{"row":"A","seats":3}],"blocked":["A1","A1"]}"#),
-    ("seatMap.blocked", r#"{"rows":[{"row":"A","seats":3}],"blocked":null}"#),
+    ("seatMap.blocked", r#"{"rows":[{"row":"A","seats":3}],"blocked":{}}"#),
     ("seatMap.blocked[0]", r#"{"rows":[{"row":"A","seats":3}],"blocked":[{"$gt":""}]}"#),
 ];
 
@@ -117,7 +119,7 @@ pub(super) const AMENDMENTS: [(&str, &str); 17] = [
 /// Members of a request for seats of an event with the rows A and B, by a partner that is named already.
 pub(super) const REQUESTS_FOR_SEATS: [(&str, &str); 37] = [
     ("seatIds", r#""seatIds":[]"#),
-    ("seatIds", r#""seatIds":null"#),
+    ("seatIds", r#""seatIds":7"#),
     ("seatIds", r#""seatIds":"A1""#),
     ("seatIds", r#""seatIds":{"$in":["A1"]}"#),
     ("seatIds", r#""seatIds":["A1","A1"]"#),
@@ -144,13 +146,13 @@ pub(super) const REQUESTS_FOR_SEATS: [(&str, &str); 37] = [
     ("waitlist", r#""seatIds":["A1"],"waitlist":true"#),
     ("waitlist", r#""seats":1,"waitlist":"true""#),
     ("waitlist", r#""seats":1,"waitlist":1"#),
-    ("waitlist", r#""seats":1,"waitlist":null"#),
+    ("waitlist", r#""seats":1,"waitlist":"null""#),
     ("holdSeconds", r#""seats":1,"holdSeconds":0"#),
     ("holdSeconds", r#""seats":1,"holdSeconds":901"#),
     ("holdSeconds", r#""seats":1,"holdSeconds":-1"#),
     ("holdSeconds", r#""seats":1,"holdSeconds":1.5"#),
     ("holdSeconds", r#""seats":1,"holdSeconds":4294967297"#),
-    ("holdSeconds", r#""seats":1,"holdSeconds":null"#),
+    ("holdSeconds", r#""seats":1,"holdSeconds":1e3"#),
     ("expiresAt", r#""seats":1,"expiresAt":"9999-01-01T00:00:00Z""#),
     ("waitlistPosition", r#""seats":1,"waitlistPosition":1"#),
 ];
@@ -229,5 +231,18 @@ pub(super) const EVENT_IDS: [&str; 15] = [
 ];
 
 /// What may stand behind `/partners/` and is no partner's id, as bytes on the wire.
-pub(super) const PARTNERS: [&str; 11] =
-    ["%20", "%00", "%0d%0aX-Evil:1", "acme%7F", "%C2%85", "%ff", "%C3", "%ED%A0%80", "%", "%zz", "a%2"];
+pub(super) const PARTNERS: [&str; 13] = [
+    "%20",
+    "%00",
+    "%0d%0aX-Evil:1",
+    "acme%7F",
+    "%C2%85",
+    "%ff",
+    "%C3",
+    "%ED%A0%80",
+    "%",
+    "%zz",
+    "a%2",
+    "%E2%80%8B",
+    "acme%C2%AD",
+];

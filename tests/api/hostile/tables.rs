@@ -1,7 +1,7 @@
 //! What hostile requests are made of.
 
 /// Values for a field that takes another, with the field that the answer must name.
-pub(super) const VALUES: [(&str, &str); 49] = [
+pub(super) const VALUES: [(&str, &str); 54] = [
     // Operators of the store's query language, and other shapes.
     ("partnerId", r#"{"$gt":""}"#),
     ("partnerId", r#"{"$ne":null}"#),
@@ -25,6 +25,11 @@ pub(super) const VALUES: [(&str, &str); 49] = [
     ("partnerId", r#""acme\u007f""#),
     ("partnerId", r#""\u0085acme""#),
     ("partnerId", r#""\ud800""#),
+    // What cannot be seen.
+    ("partnerId", r#""\u200b""#),
+    ("partnerId", r#""acme\u200d""#),
+    ("partnerId", r#""\ufeffacme""#),
+    ("partnerId", r#""\u202eemca""#),
     ("partnerId", concat!("\"0123456789012345678901234567890123456789012345678901234567890123", "4\"")),
     // Seats: beyond the limits, and beyond every integer, also those that are 1 when they are cut to 32 or 64 bits.
     ("seats", "0"),
@@ -39,12 +44,13 @@ pub(super) const VALUES: [(&str, &str); 49] = [
     ("seats", "-18446744073709551615"),
     ("seats", "999999999999999999999999999999999999999999"),
     ("seats", "1e400"),
-    // Numbers that are no integers as JSON goes, though some equal one.
-    ("seats", "1.0"),
+    ("seats", "1e99999999999999999999"),
+    // Numbers that are no integers, though some are near one.
+    ("seats", "1.00000000000000000000000001"),
     ("seats", "1.5"),
-    ("seats", "1e0"),
-    ("seats", "1e1"),
-    ("seats", "0.1e1"),
+    ("seats", "15e-1"),
+    ("seats", "1.1e1"),
+    ("seats", "1e-99999999999999999999"),
     // Other shapes.
     ("seats", r#""1""#),
     ("seats", r#""1 OR 1=1""#),

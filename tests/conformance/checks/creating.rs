@@ -59,11 +59,12 @@ pub(super) async fn an_unknown_event_is_absent(store: &dyn EventStore) -> Verdic
 }
 
 pub(super) async fn an_event_round_trips(store: &dyn EventStore) -> Verdict {
+    // Also names that earlier versions took, and that stand in their stores.
     let names = ["Node.js Meet-up", "$set", "a.b", "“Ünïcødé” 🎟 \u{202e}", &"é".repeat(200)];
     for (name, seats) in names.into_iter().zip([1, 500, i32::MAX.unsigned_abs(), i32::MAX.unsigned_abs() + 1, u32::MAX])
     {
         let salt = IdSalt(std::array::from_fn(|index| if index % 2 == 0 { 0xff } else { 0 }));
-        let event = Event { name: EventName::parse(name).expect("a name"), id_salt: salt, ..new_event(seats) };
+        let event = Event { name: EventName::stored(name).expect("a name"), id_salt: salt, ..new_event(seats) };
         let first = head();
         store.create(&event, first, soon()).await.or_finding("create")?;
         let show = Show { store, id: event.id.clone() };

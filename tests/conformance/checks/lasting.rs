@@ -2,11 +2,10 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use jiff::Timestamp;
 use ticketboss::{
     domain::{
-        Amend, Currency, Description, Details, Event, EventName, EventOperation, Fingerprint, Location, OperationId,
-        OperationKind, Price, Quotas, Request, Reservation, Sales, SeatState, Status, Wanted,
+        Amend, Currency, Description, Details, Event, EventName, EventOperation, Fingerprint, Location, Moment,
+        OperationId, OperationKind, Price, Quotas, Request, Reservation, Sales, SeatState, Status, Wanted,
     },
     ids,
     store::{EventStore, Snapshot},
@@ -147,13 +146,13 @@ pub(super) async fn reservations_round_trip_in_every_status(store: &dyn EventSto
 }
 
 pub(super) async fn an_events_terms_and_history_round_trip(store: &dyn EventStore) -> Verdict {
-    let details = |text: &str, starts_at: Timestamp| Details {
+    let details = |text: &str, starts_at: Moment| Details {
         description: Description::parse(text).ok(),
         starts_at: Some(starts_at),
         location: Location::parse("$where: “Hall 3”").ok(),
         price: Currency::parse("EUR").ok().map(|currency| Price { amount: u32::MAX, currency }),
     };
-    let early = Timestamp::from_millisecond(-1).map_err(|why| why.to_string())?;
+    let early = Moment::MIN;
     let mut event = Event {
         details: Arc::new(details("$first\nline", early)),
         quotas: Quotas {
@@ -169,7 +168,7 @@ pub(super) async fn an_events_terms_and_history_round_trip(store: &dyn EventStor
     let (show, before) = Show::make(store, &event).await?;
     ensure_lasts(&show, &Snapshot { event, ..before.clone() }, &[], "it was made").await?;
 
-    let later = Timestamp::from_millisecond(4_102_444_800_999).map_err(|why| why.to_string())?;
+    let later = Moment::MAX;
     let description = "é".repeat(1_000);
     let others = details(&description, later);
     let all = Amend {

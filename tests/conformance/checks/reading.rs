@@ -12,8 +12,8 @@ use ticketboss::{
 use tokio::time::{Instant, timeout};
 
 use crate::show::{
-    OrFinding, Show, Verdict, cancel, ensure, ensure_eq, everything, head, left_by, named, new_event, now, other_head,
-    reserve, soon, steps, touched, uuid_of,
+    OrFinding, ROWS, Show, Verdict, cancel, ensure, ensure_eq, everything, head, left_by, named, new_event, now,
+    other_head, reserve, soon, steps, touched, uuid_of,
 };
 
 pub(super) async fn facts_show_a_commit_at_once(store: &dyn EventStore) -> Verdict {
@@ -142,9 +142,10 @@ pub(super) async fn a_passed_deadline_is_an_error_at_once(store: &dyn EventStore
     fails("prove", store.prove(&show.id, before.base(), passed)).await?;
     fails("event", store.event(&show.id, passed)).await?;
     fails("reservation", store.reservation(&id, passed)).await?;
-    fails("waitlist_position", store.waitlist_position(&steps(&decision)[0], passed)).await?;
+    let joined = [steps(&decision)[0].created_version];
+    fails("waitlist_positions", store.waitlist_positions(&show.id, &joined, ROWS, passed)).await?;
     fails("events", store.events(None, 1, passed)).await?;
-    fails("reservations", store.reservations(&everything(Scope::Event(show.id.clone())), passed)).await?;
+    fails("reservations", store.reservations(&everything(Scope::Event(show.id.clone())), ROWS, passed)).await?;
     fails("due", store.due(now(store).await?, 1, passed)).await?;
     fails("ready", store.ready(passed)).await?;
     let why = fails("commit", store.commit(&before, &decision, head(), passed)).await?;

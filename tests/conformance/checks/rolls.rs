@@ -9,7 +9,7 @@ use ticketboss::{
 use uuid::Uuid;
 
 use crate::show::{
-    Show, Verdict, amend, cancel, confirm, ensure, ensure_eq, held, kept, limit, now, or_wait, partner, reserve,
+    ROWS, Show, Verdict, amend, cancel, confirm, ensure, ensure_eq, held, kept, limit, now, or_wait, partner, reserve,
     reserve_by, soon, steps, touched, under_key,
 };
 
@@ -29,7 +29,7 @@ async fn both(show: &Show<'_>, committed: &Snapshot) -> Verdict<[Snapshot; 2]> {
 
 /// A sold-out event and nine who wait for it, in the order in which they joined. Their ids are in another order, since some
 /// come from keys, and they joined in several commits.
-async fn crowd(store: &dyn EventStore) -> Verdict<(Show<'_>, Snapshot, Uuid, Vec<Arc<Reservation>>)> {
+pub(super) async fn crowd(store: &dyn EventStore) -> Verdict<(Show<'_>, Snapshot, Uuid, Vec<Arc<Reservation>>)> {
     let (show, first) = Show::open(store, 2).await?;
     let (mut snapshot, sold) = show.commit(&first, &[reserve(2)]).await?;
     let mut waiting = Vec::new();
@@ -196,9 +196,19 @@ pub(super) async fn the_place_on_the_waitlist_is_counted(store: &dyn EventStore)
     other.commit(&other_first, &[reserve(1), or_wait(reserve(1)), or_wait(reserve(1))]).await?;
     let expect = async |still: &[&Arc<Reservation>], what: &str| -> Verdict {
         for (before, reservation) in still.iter().enumerate() {
-            let place = store.waitlist_position(reservation, soon()).await;
-            let place = place.map_err(|why| format!("waitlist_position: {why}"))?;
-            ensure_eq!(place as usize, before + 1, "the place of the {}. who waits {what}", before + 1);
+            let joined = [reservation.created_version];
+            let place = store.waitlist_positions(&show.id, &joined, ROWS, soon()).await;
+            let place = place.map_err(|why| format!("waitlist_positions: {why}"))?;
+            let expected = u32::try_from(before + 1).ok().map(|place| vec![place]);
+            ensure_eq!(place, expected, "the place of the {}. who waits {what}", before + 1);
+        }
+        for step in [1, 2, 3] {
+            let some: Vec<_> = (1..).zip(still).step_by(step).collect();
+            let joined: Vec<_> = some.iter().map(|(_, waiting)| waiting.created_version).collect();
+            let places = store.waitlist_positions(&show.id, &joined, ROWS, soon()).await;
+            let places = places.map_err(|why| format!("waitlist_positions: {why}"))?;
+            let expected: Vec<u32> = some.iter().map(|(place, _)| *place).collect();
+            ensure_eq!(places, Some(expected), "the places of every {step}. who waits {what}");
         }
         Ok(())
     };

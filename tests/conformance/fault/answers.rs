@@ -82,6 +82,20 @@ fn at_version(query: &ReservationQuery, other: impl Fn(i64) -> i64) -> Option<Pl
     Some(Place { created_version: Version(other(after.created_version.0)), ..after })
 }
 
+/// Where the faulty store says that a list goes on.
+pub(super) fn next(fault: Fault, query: &ReservationQuery, listed: &[Arc<Reservation>], next: &mut Option<Place>) {
+    match fault {
+        Fault::ListsEndEarly if listed.len() < query.limit => *next = None,
+        Fault::ListsGoOnFromLast => *next = listed.last().map(|last| Place::of(last)),
+        Fault::ListsGoOnTooFar => {
+            if let Some(next) = next {
+                next.created_version = Version(next.created_version.0 + 1);
+            }
+        }
+        _ => {}
+    }
+}
+
 /// What the faulty store makes of a list.
 pub(super) fn list(fault: Fault, query: &ReservationQuery, listed: &mut Vec<Arc<Reservation>>) {
     match fault {

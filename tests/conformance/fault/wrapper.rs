@@ -8,17 +8,21 @@ use std::{
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use ticketboss::{
-    domain::{Change, Decision, Event, EventId, EventSummary, Facts, Head, Reservation, ReservationId, Status, Wanted},
+    domain::{
+        Change, Decision, Event, EventId, EventSummary, Facts, Head, Reservation, ReservationId, Status, Version,
+        Wanted,
+    },
     ids,
     store::{
-        Base, CommitError, Creation, EventStore, FactsError, Journal, ReservationQuery, Scope, Snapshot, StoreError,
+        Base, CommitError, Creation, EventStore, FactsError, Journal, ReservationPage, ReservationQuery, Scope,
+        Snapshot, StoreError,
     },
 };
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{Fault, answers, mangle};
-use crate::show::{everything, soon, steps};
+use crate::show::{ROWS, everything, soon, steps};
 
 /// A store with a fault.
 pub(crate) struct Broken {
@@ -140,7 +144,7 @@ impl EventStore for Broken {
         if self.is(Fault::PartnersInactive) {
             for (partner_id, active) in &mut facts.partners {
                 let scope = Scope::PartnerOfEvent(partner_id.clone(), event_id.clone());
-                *active = self.inner.reservations(&everything(scope), deadline).await?;
+                *active = self.inner.reservations(&everything(scope), ROWS, deadline).await?.reservations;
             }
         }
         answers::facts(self.fault, wanted, &mut facts);
@@ -254,12 +258,34 @@ impl EventStore for Broken {
         })
     }
 
-    async fn waitlist_position(&self, reservation: &Reservation, deadline: Instant) -> Result<u32, StoreError> {
-        let place = self.inner.waitlist_position(reservation, self.deadline(deadline)).await?;
-        Ok(match self.fault {
-            Fault::PositionFromZero => place - 1,
-            Fault::PositionAtFirst => reservation.waitlist_position_at_first().unwrap_or(place),
-            _ => place,
+    async fn waitlist_positions(
+        &self,
+        event_id: &EventId,
+        joined: &[Version],
+        rows_max: usize,
+        deadline: Instant,
+    ) -> Result<Option<Vec<u32>>, StoreError> {
+        let asked = if self.is(Fault::PositionIgnoresBudget) { ROWS } else { rows_max };
+        let places = self.inner.waitlist_positions(event_id, joined, asked, self.deadline(deadline)).await?;
+        Ok(match (self.fault, places) {
+            (Fault::PositionFromZero, Some(places)) => Some(places.into_iter().map(|place| place - 1).collect()),
+            (Fault::PositionAtFirst, Some(places)) => {
+                let memory = self.memory();
+                let at_first = |version: &Version| {
+                    let mut known = memory.by_uuid.values();
+                    let joined =
+                        |one: &&Arc<Reservation>| one.id.event_id == *event_id && one.created_version == *version;
+                    known.find(joined).and_then(|one| one.waitlist_position_at_first())
+                };
+                Some(joined.iter().zip(places).map(|(version, place)| at_first(version).unwrap_or(place)).collect())
+            }
+            (Fault::PositionsInARow, Some(places)) => {
+                places.first().map(|first| (*first..).take(places.len()).collect()).or(Some(places))
+            }
+            (Fault::PositionGuessed, None) => {
+                u32::try_from(rows_max).ok().map(|guess| (guess..).take(joined.len()).collect())
+            }
+            (_, places) => places,
         })
     }
 
@@ -287,11 +313,15 @@ impl EventStore for Broken {
     async fn reservations(
         &self,
         query: &ReservationQuery,
+        rows_max: usize,
         deadline: Instant,
-    ) -> Result<Vec<Arc<Reservation>>, StoreError> {
+    ) -> Result<ReservationPage, StoreError> {
         let asked = answers::query(self.fault, query);
-        let mut listed = self.inner.reservations(&asked, self.deadline(deadline)).await?;
+        let rows = if self.is(Fault::ListsIgnoreBudget) { ROWS } else { rows_max };
+        let page = self.inner.reservations(&asked, rows, self.deadline(deadline)).await?;
+        let ReservationPage { reservations: mut listed, mut next } = page;
         answers::list(self.fault, query, &mut listed);
+        answers::next(self.fault, query, &listed, &mut next);
         if self.is(Fault::ListsStale) {
             let lists = &mut self.memory().lists;
             match lists.iter().find(|(before, _)| before == query) {
@@ -299,7 +329,7 @@ impl EventStore for Broken {
                 None => lists.push((query.clone(), listed.clone())),
             }
         }
-        Ok(listed)
+        Ok(ReservationPage { reservations: listed, next })
     }
 
     async fn due(&self, now: Timestamp, limit: usize, deadline: Instant) -> Result<Vec<EventId>, StoreError> {

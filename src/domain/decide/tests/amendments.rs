@@ -1,7 +1,9 @@
 //! Other terms for the event itself.
 
 use super::*;
-use crate::domain::{Currency, Description, Details, EventOperation, Fingerprint, IdempotencyKey, Location, Price};
+use crate::domain::{
+    Currency, Description, Details, EventOperation, Fingerprint, IdempotencyKey, Location, Moment, Price,
+};
 
 #[test]
 fn sales_that_are_paused_or_closed_refuse_new_reservations_only() {
@@ -109,7 +111,7 @@ fn an_amendment_changes_what_it_names_and_leaves_or_takes_away_the_rest() {
     };
     let details = Details {
         description: Some(Description::parse("Two talks.").expect("a description")),
-        starts_at: Some(at(99)),
+        starts_at: Moment::from_millisecond(99),
         location: Some(Location::parse("Hall 3").expect("a location")),
         price: Some(Price { amount: 4_950, currency: Currency::parse("EUR").expect("a currency") }),
     };

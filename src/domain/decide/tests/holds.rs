@@ -28,7 +28,7 @@ fn a_hold_lapses_when_its_time_is_over_and_whoever_comes_then_gets_the_seats() {
             (11, reserve("zoe", 5), "made v3, confirmed, t11", "0 free"),
             (12, confirm("a"), EXPIRED, "0 free"),
             (12, confirm("a").at_version(&[2]), "refused: precondition failed at v3", "0 free"),
-            (12, cancel("a"), "refused: unknown", "0 free"),
+            (12, cancel("a"), "refused: expired", "0 free"),
         ],
     );
 }
@@ -102,7 +102,7 @@ fn an_expired_hold_keeps_its_original_answer_and_never_comes_back() {
             (10, hold("acme", 2, 5).key("k"), "made v1, held, t10, until t15", "3 free, 2 held"),
             (15, confirm_keyed("acme", "k"), EXPIRED, "5 free"),
             (11, confirm_keyed("acme", "k"), EXPIRED, "5 free"),
-            (11, cancel_keyed("acme", "k"), "refused: unknown", "5 free"),
+            (11, cancel_keyed("acme", "k"), "refused: expired", "5 free"),
             (11, hold("acme", 2, 5).key("k"), "again v1, held, t10, until t15", "5 free"),
         ],
     );

@@ -217,6 +217,7 @@ fn begin(story: &Story) -> (World, Batches) {
 fn accepted_version(outcome: &Outcome) -> Option<Version> {
     match outcome {
         Outcome::Accepted(Subject::Reservation(told)) => Some(told.version),
+        Outcome::Accepted(Subject::Cancellation(told)) => Some(told.cancelled.version),
         Outcome::Accepted(Subject::Event(told)) => Some(told.version),
         _ => None,
     }

@@ -63,6 +63,8 @@ fn a_reservation_is_what_was_asked_for_and_remembers_who_did_what() {
         status,
         expires_at: None,
         waitlist_position: None,
+        at: (version == 3).then(|| at(9)),
+        promoted: Vec::new(),
     };
     assert_eq!(made.operations, [operation(&commands[0], OperationKind::Reserve, 1, Status::Confirmed)]);
     assert_eq!(Some(unkeyed.id.uuid), commands[1].reservation_uuid(&world.event.id_salt));

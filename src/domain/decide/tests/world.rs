@@ -76,7 +76,8 @@ impl World {
                 Err(Undecided::Broken(broken)) => panic!("{broken}"),
                 Err(Undecided::Missing(missing)) => {
                     let known = |partner| wanted.partners.contains(partner);
-                    let is_new = missing.waitlist > wanted.waitlist
+                    let is_new = missing.reservations.iter().any(|uuid| !wanted.reservations.contains(uuid))
+                        || missing.waitlist > wanted.waitlist
                         || missing.holds > wanted.holds
                         || missing.partners.iter().any(|partner| !known(partner));
                     assert!(is_new, "{missing:?} is asked for, and {wanted:?} was answered");

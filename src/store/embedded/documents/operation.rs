@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::{Format, decode, encode_into, is_default};
@@ -31,6 +32,14 @@ pub(super) struct OperationDocument {
     expires_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     waitlist_position: Option<u32>,
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "jiff::fmt::serde::timestamp::millisecond::optional"
+    )]
+    at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    promoted: Vec<Uuid>,
 }
 
 /// A key and a minted id stay apart by name, or a partner could send another request's minted id as a key.
@@ -49,6 +58,49 @@ pub(super) struct EventOperationDocument {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     fingerprint: Option<Fingerprint>,
     answer: SummaryDocument,
+}
+
+/// What an event remembers of what was asked. It is read one by one: what cannot be read is left out, for an event is worth
+/// more than the memory of a request.
+#[derive(Default, Serialize)]
+#[serde(transparent)]
+pub(super) struct History {
+    operations: Vec<EventOperationDocument>,
+    #[serde(skip)]
+    lost: Option<String>,
+}
+
+impl History {
+    pub(super) fn of(operations: Vec<EventOperationDocument>) -> Self {
+        Self { operations, lost: None }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.operations.is_empty()
+    }
+
+    /// What could be read, and why something could not.
+    pub(super) fn into_parts(self) -> (Vec<EventOperationDocument>, Option<String>) {
+        (self.operations, self.lost)
+    }
+}
+
+impl<'de> Deserialize<'de> for History {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Box::<RawValue>::deserialize(deserializer)?;
+        let items = match serde_json::from_str::<Vec<&RawValue>>(text.get()) {
+            Ok(items) => items,
+            Err(why) => return Ok(Self { operations: Vec::new(), lost: Some(why.to_string()) }),
+        };
+        let mut history = Self::default();
+        for item in items {
+            match serde_json::from_str(item.get()) {
+                Ok(operation) => history.operations.push(operation),
+                Err(why) => history.lost = Some(why.to_string()),
+            }
+        }
+        Ok(history)
+    }
 }
 
 /// What people were told of an event, but for its id, which is that of the document around it.
@@ -103,6 +155,8 @@ impl From<&Operation> for OperationDocument {
             status: operation.status,
             expires_at: operation.expires_at,
             waitlist_position: operation.waitlist_position,
+            at: operation.at,
+            promoted: operation.promoted.clone(),
         }
     }
 }
@@ -116,6 +170,8 @@ impl From<OperationDocument> for Operation {
             status: document.status,
             expires_at: document.expires_at,
             waitlist_position: document.waitlist_position,
+            at: document.at,
+            promoted: document.promoted,
         }
     }
 }

@@ -231,6 +231,7 @@ async fn a_hall_is_shown_as_it_lasts_and_its_seat_map_is_read_once() {
     disk.fail_after(3);
     reserve(&store, &after, "order-2").await.expect_err("the disk fails");
     disk.heal();
+    ready_again(&store).await;
     let shown = load(&store, &before.event.id).await;
     let expected = if shown.base() == after.base() { 2 } else { 4 };
     assert_eq!(sold(&shown.event), expected, "whichever state lasts, its seats go with it");

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use bson::{
-    Binary, Document, RawArrayBuf, RawDocument, RawDocumentBuf,
+    Binary, Bson, Document, RawArrayBuf, RawDocument, RawDocumentBuf,
     raw::{CString, cstr},
     rawdoc,
     spec::BinarySubtype,
@@ -22,7 +22,7 @@ use crate::{
         Event, EventId, EventName, EventOperation, Fingerprint, Hall, Head, IdSalt, Quotas, Reservation, Sales,
         SeatMap, Version,
     },
-    store::{Journal, Snapshot, StoreError, mongo::seat_maps::SeatMaps},
+    store::{Damage, Journal, Snapshot, StoreError, mongo::seat_maps::SeatMaps},
 };
 
 /// The fields of an event's own state; what else its document has is asked for by name, when it is wanted.
@@ -109,8 +109,8 @@ pub(in super::super) struct EventDocument {
     seat_map: Option<SeatMapDocument>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     seats: Option<SeatsDocument>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    operations: Vec<EventOperationDocument>,
+    #[serde(default, skip_serializing_if = "History::is_empty")]
+    operations: History,
     /// Entries by version, in decimal. A new event has none; what is read are its keys.
     #[serde(skip_deserializing)]
     journal: Document,
@@ -174,7 +174,7 @@ impl EventDocument {
             due_at: event.due_at.map(date),
             seat_map: event.hall.as_ref().map(|hall| SeatMapDocument::from(&**hall.map())),
             seats: event.hall.as_ref().map(|hall| seats_document(hall.blocks())),
-            operations: event.operations.iter().map(EventOperationDocument::from).collect(),
+            operations: History::Written(event.operations.iter().map(EventOperationDocument::from).collect()),
             journal: Document::new(),
             journal_keys: Vec::new(),
         }
@@ -182,15 +182,19 @@ impl EventDocument {
 
     /// The event that `document` holds, with its head and journal; `None` when its seats have names whose layout is neither
     /// in the document nor among `maps`.
-    pub(in super::super) fn read(document: Document, maps: &SeatMaps) -> Result<Option<Snapshot>, StoreError> {
+    pub(in super::super) fn read(
+        document: Document,
+        maps: &SeatMaps,
+        damage: &Damage,
+    ) -> Result<Option<Snapshot>, StoreError> {
         let name = name_of("events", &document);
         check_format(&name, &document)?;
         let unreadable = |why: String| StoreError::Unreadable(format!("{name}: {why}"));
         let document: Self = bson::deserialize_from_document(document).map_err(|why| unreadable(why.to_string()))?;
-        document.snapshot(maps).map_err(unreadable)
+        document.snapshot(maps, damage).map_err(unreadable)
     }
 
-    fn snapshot(self, maps: &SeatMaps) -> Result<Option<Snapshot>, String> {
+    fn snapshot(self, maps: &SeatMaps, damage: &Damage) -> Result<Option<Snapshot>, String> {
         let salt = <[u8; 32]>::try_from(self.id_salt.bytes.as_slice()).map_err(|_| "idSalt must be 32 bytes")?;
         let salt = IdSalt(salt);
         let hall = match self.seats {
@@ -200,10 +204,9 @@ impl EventDocument {
                 Some(Hall::restore(map, blocks(seats)?).map_err(|why| format!("seats {why}"))?)
             }
         };
-        let id = &self.id;
-        let operations = self.operations.into_iter().map(|operation| operation.operation(id.clone()));
+        let operations = self.operations.into_operations(&self.id, damage);
         let event = Event {
-            name: EventName::parse(&self.name).map_err(|why| format!("name {why}"))?,
+            name: EventName::stored(&self.name).map_err(|why| format!("name {why}"))?,
             details: self.details.details()?,
             quotas: self.quotas,
             sales: self.sales,
@@ -218,11 +221,50 @@ impl EventDocument {
             id_salt: salt,
             due_at: self.due_at.map(|at| timestamp("dueAt", at)).transpose()?,
             hall,
-            operations: operations.collect::<Result<_, _>>()?,
+            operations,
             id: self.id,
         };
         event.check().map_err(|why| why.to_string())?;
         Ok(Some(Snapshot { event, head: Head(self.head.into()), journal: journal(self.journal_keys)? }))
+    }
+}
+
+/// What an event remembers of what was asked. It is read one by one: what cannot be read is left out, for an event is worth
+/// more than the memory of a request.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+enum History {
+    #[serde(skip_deserializing)]
+    Written(Vec<EventOperationDocument>),
+    #[serde(skip_serializing)]
+    Found(Bson),
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self::Written(Vec::new())
+    }
+}
+
+impl History {
+    fn is_empty(&self) -> bool {
+        matches!(self, Self::Written(operations) if operations.is_empty())
+    }
+
+    fn into_operations(self, id: &EventId, damage: &Damage) -> Vec<EventOperation> {
+        let lost = |cause: &str| {
+            let instead = "the event goes on without it: a request under that key counts as a new one";
+            damage.of_other(&format!("history of event {id}"), cause, instead);
+        };
+        let found = match self {
+            Self::Written(operations) => operations.into_iter().map(Ok).collect(),
+            Self::Found(Bson::Array(found)) => {
+                found.into_iter().map(|item| bson::deserialize_from_bson(item).map_err(|why| why.to_string())).collect()
+            }
+            Self::Found(_) => vec![Err("it is no array".to_owned())],
+        };
+        let read = |document: Result<EventOperationDocument, String>| document?.operation(id.clone());
+        found.into_iter().filter_map(|document| read(document).map_err(|why| lost(&why)).ok()).collect()
     }
 }
 
@@ -320,6 +362,16 @@ impl EventOperationDocument {
             fingerprint: self.fingerprint.map(|uuid| Fingerprint(uuid.into())),
             answer: self.answer.summary(event_id)?,
         })
+    }
+}
+
+/// Makes sure that `event` is read back as it is: what could not be read again must not be written.
+pub(in super::super) fn check_event(event: &Event, document: &RawDocument) -> Result<(), String> {
+    let document = Document::try_from(document).map_err(|why| why.to_string())?;
+    let read = EventDocument::read(document, &SeatMaps::default(), &Damage::default());
+    match read.map_err(StoreError::into_why)? {
+        Some(read) if read.event == *event => Ok(()),
+        _ => Err(format!("event {} would not be read back as it is", event.id)),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
         EventId, Fingerprint, HoldSeconds, Operation, OperationKind, PartnerId, Reservation, ReservationId, SeatCount,
         SeatId, Status, Version,
     },
-    store::StoreError,
+    store::{Place, StoreError},
 };
 
 /// A reservation.
@@ -49,6 +49,29 @@ struct OperationDocument {
     expires_at: Option<bson::DateTime>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     waitlist_position: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    at: Option<bson::DateTime>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    promoted: Vec<bson::Uuid>,
+}
+
+/// As much of a reservation as says where it stands in lists.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(in super::super) struct PlaceDocument {
+    event_id: EventId,
+    created_at: bson::DateTime,
+    created_version: Version,
+}
+
+impl PlaceDocument {
+    /// The place that `document` holds.
+    pub(in super::super) fn read(document: Document) -> Result<Place, StoreError> {
+        let unreadable = |why: String| StoreError::Unreadable(format!("a place in a list of reservations: {why}"));
+        let document: Self = bson::deserialize_from_document(document).map_err(|why| unreadable(why.to_string()))?;
+        let created_at = timestamp("createdAt", document.created_at).map_err(unreadable)?;
+        Ok(Place { event_id: document.event_id, created_at, created_version: document.created_version })
+    }
 }
 
 impl ReservationDocument {
@@ -87,7 +110,7 @@ impl ReservationDocument {
         }
         Ok(Reservation {
             id: self.id,
-            partner_id: PartnerId::parse(&self.partner_id).map_err(|why| format!("partnerId {why}"))?,
+            partner_id: PartnerId::stored(&self.partner_id).map_err(|why| format!("partnerId {why}"))?,
             seats: SeatCount::parse(self.seats, u32::MAX).map_err(|why| format!("seats {why}"))?,
             seat_ids: self.seat_ids.into(),
             status: self.status,
@@ -111,6 +134,8 @@ impl From<&Operation> for OperationDocument {
             status: operation.status,
             expires_at: operation.expires_at.map(date),
             waitlist_position: operation.waitlist_position,
+            at: operation.at.map(date),
+            promoted: operation.promoted.iter().copied().map(Into::into).collect(),
         }
     }
 }
@@ -126,6 +151,8 @@ impl TryFrom<OperationDocument> for Operation {
             status: document.status,
             expires_at: document.expires_at.map(|at| timestamp("operations.expiresAt", at)).transpose()?,
             waitlist_position: document.waitlist_position,
+            at: document.at.map(|at| timestamp("operations.at", at)).transpose()?,
+            promoted: document.promoted.into_iter().map(Into::into).collect(),
         })
     }
 }

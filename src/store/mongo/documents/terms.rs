@@ -5,11 +5,11 @@ use std::sync::Arc;
 use bson::{Document, RawDocumentBuf};
 use serde::{Deserialize, Serialize};
 
-use super::{check_format, date, name_of, timestamp};
+use super::{check_format, name_of};
 use crate::{
     domain::{
-        Currency, Description, Details, EventId, EventName, EventSummary, InvalidValue, Location, Price, Quotas, Sales,
-        Version,
+        Currency, Description, Details, EventId, EventName, EventSummary, InvalidValue, Location, Moment, Price,
+        Quotas, Sales, Version,
     },
     store::StoreError,
 };
@@ -45,11 +45,11 @@ impl DetailsDocument {
             let currency = Currency::parse(&price.currency).map_err(bad("price.currency"))?;
             Ok::<_, String>(Price { amount: price.amount, currency })
         };
-        let description = self.description.map(|text| Description::parse(&text)).transpose();
-        let location = self.location.map(|text| Location::parse(&text)).transpose();
+        let description = self.description.map(|text| Description::stored(&text)).transpose();
+        let location = self.location.map(|text| Location::stored(&text)).transpose();
         Ok(Arc::new(Details {
             description: description.map_err(bad("description"))?,
-            starts_at: self.starts_at.map(|at| timestamp("details.startsAt", at)).transpose()?,
+            starts_at: self.starts_at.map(|at| Moment::stored(at.timestamp_millis())),
             location: location.map_err(bad("location"))?,
             price: self.price.map(price).transpose()?,
         }))
@@ -62,7 +62,7 @@ impl From<&Details> for DetailsDocument {
             |price: &Price| PriceDocument { amount: price.amount, currency: price.currency.as_str().to_owned() };
         Self {
             description: details.description.as_ref().map(|text| text.as_str().to_owned()),
-            starts_at: details.starts_at.map(date),
+            starts_at: details.starts_at.map(|at| bson::DateTime::from_millis(at.as_millisecond())),
             location: details.location.as_ref().map(|text| text.as_str().to_owned()),
             price: details.price.as_ref().map(price),
         }
@@ -126,7 +126,7 @@ impl SummaryDocument {
     pub(super) fn summary(self, id: EventId) -> Result<EventSummary, String> {
         Ok(EventSummary {
             id,
-            name: EventName::parse(&self.name).map_err(|why| format!("name {why}"))?,
+            name: EventName::stored(&self.name).map_err(|why| format!("name {why}"))?,
             details: self.details.details()?,
             quotas: self.quotas,
             sales: self.sales,

@@ -1,16 +1,17 @@
 use std::{num::NonZeroU32, sync::Arc};
 
 use bson::{Binary, Bson, doc, spec::BinarySubtype};
+use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
 use crate::{
     domain::{
         Currency, Description, Details, Event, EventId, EventName, EventOperation, Fingerprint, Head, HoldSeconds,
-        IdSalt, Location, Operation, OperationKind, PartnerId, Price, Quotas, Reservation, ReservationId, Row,
-        RowLabel, Sales, SeatCount, SeatId, SeatMap, SeatState, Status, Version,
+        IdSalt, Location, Moment, Operation, OperationKind, PartnerId, Price, Quotas, Reservation, ReservationId, Row,
+        RowLabel, Sales, SeatCount, SeatId, SeatMap, SeatState, Status, Version, strategies,
     },
-    store::mongo::seat_maps::SeatMaps,
+    store::{Damage, mongo::seat_maps::SeatMaps},
 };
 
 const HEAD: Head = Head(Uuid::from_u128(7));
@@ -36,7 +37,7 @@ fn full_event() -> Event {
     hall.change(&[seat("B2")], SeatState::Free, SeatState::Held).expect("a free seat");
     event.details = Arc::new(Details {
         description: Description::parse("Two talks.\nThen $pizza.").ok(),
-        starts_at: Some(at(1_900_000_000_123)),
+        starts_at: Moment::from_millisecond(1_900_000_000_123),
         location: Location::parse("Hall 3").ok(),
         price: Some(Price { amount: u32::MAX, currency: Currency::parse("EUR").expect("a currency") }),
     });
@@ -67,6 +68,8 @@ fn full_reservation(status: Status) -> Reservation {
         status,
         expires_at,
         waitlist_position,
+        at: (kind != OperationKind::Reserve).then(|| at(1_900_000_000_002)),
+        promoted: if kind == OperationKind::Cancel { vec![Uuid::from_u128(7)] } else { Vec::new() },
     };
     let key = OperationId::Key(IdempotencyKey::parse("order-1").expect("a key"));
     let expires_at = Some(at(1_900_000_000_001));
@@ -99,7 +102,9 @@ fn document(event: &Event) -> Document {
 fn an_event_comes_back_as_it_was() {
     for event in [show(1), full_event()] {
         event.check().expect("a sound event");
-        let read = EventDocument::read(document(&event), &SeatMaps::default()).expect("readable").expect("whole");
+        let read = EventDocument::read(document(&event), &SeatMaps::default(), &Damage::default())
+            .expect("readable")
+            .expect("whole");
         assert_eq!((read.event, read.head, read.journal.entry_count()), (event, HEAD, 0));
     }
 }
@@ -118,13 +123,14 @@ fn a_query_asks_for_every_field_of_an_event_but_the_journal() {
 fn a_journal_is_counted_by_its_keys() {
     let mut event = document(&show(1));
     event.insert("journalKeys", vec![doc! { "key": "7", "entries": 2 }, doc! { "key": "12", "entries": 3 }]);
-    let read = EventDocument::read(event.clone(), &SeatMaps::default()).expect("readable").expect("whole");
+    let read =
+        EventDocument::read(event.clone(), &SeatMaps::default(), &Damage::default()).expect("readable").expect("whole");
     assert_eq!((read.journal.versions().collect(), read.journal.entry_count()), (vec![Version(7), Version(12)], 5));
     assert_eq!(read.journal.entries(), None, "what was only counted is not known");
 
     for broken in [doc! { "key": "7", "entries": Bson::Null }, doc! { "key": "seven", "entries": 2 }] {
         event.insert("journalKeys", vec![broken]);
-        let read = EventDocument::read(event.clone(), &SeatMaps::default());
+        let read = EventDocument::read(event.clone(), &SeatMaps::default(), &Damage::default());
         assert!(matches!(read, Err(StoreError::Unreadable(_))), "{read:?}");
     }
 }
@@ -207,15 +213,23 @@ fn a_layout_is_read_once_for_each_event_of_an_id() {
         document
     };
     let maps = SeatMaps::default();
-    assert_eq!(EventDocument::read(without_map(&event), &maps).expect("readable").map(|read| read.event), None);
-    let first = EventDocument::read(document(&event), &maps).expect("readable").expect("whole");
-    let second = EventDocument::read(without_map(&event), &maps).expect("readable").expect("the layout is known");
+    assert_eq!(
+        EventDocument::read(without_map(&event), &maps, &Damage::default()).expect("readable").map(|read| read.event),
+        None
+    );
+    let first = EventDocument::read(document(&event), &maps, &Damage::default()).expect("readable").expect("whole");
+    let second = EventDocument::read(without_map(&event), &maps, &Damage::default())
+        .expect("readable")
+        .expect("the layout is known");
     assert_eq!(second.event, event);
     let [first, second] = [&first, &second].map(|read| read.event.hall.as_ref().expect("a hall").map());
     assert!(Arc::ptr_eq(first, second), "the layout was made twice");
 
     let other = Event { id_salt: IdSalt([2; 32]), ..event };
-    assert_eq!(EventDocument::read(without_map(&other), &maps).expect("readable").map(|read| read.event), None);
+    assert_eq!(
+        EventDocument::read(without_map(&other), &maps, &Damage::default()).expect("readable").map(|read| read.event),
+        None
+    );
 }
 
 #[test]
@@ -223,7 +237,9 @@ fn what_no_rule_has_written_is_refused_by_name() {
     let refused = |change: &dyn Fn(&mut Document)| {
         let mut document = document(&full_event());
         change(&mut document);
-        EventDocument::read(document, &SeatMaps::default()).expect_err("it must be refused").to_string()
+        EventDocument::read(document, &SeatMaps::default(), &Damage::default())
+            .expect_err("it must be refused")
+            .to_string()
     };
     for (why, change) in [
         ("format 1", &(|event: &mut Document| drop(event.insert("format", 1))) as &dyn Fn(&mut Document)),
@@ -234,5 +250,75 @@ fn what_no_rule_has_written_is_refused_by_name() {
     ] {
         let found = refused(change);
         assert!(found.contains(why) && found.contains("events show"), "{found}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_event_is_read_back_as_it_was_written(event in strategies::event()) {
+        let raw = bson::serialize_to_raw_document_buf(&EventDocument::new(&event, HEAD)).expect("an event has a document");
+        prop_assert_eq!(check_event(&event, &raw), Ok(()));
+        let read = EventDocument::read(document(&event), &SeatMaps::default(), &Damage::default());
+        prop_assert_eq!(read.expect("readable").expect("whole").event, event);
+    }
+
+    #[test]
+    fn every_reservation_is_read_back_as_it_was_written(reservation in strategies::reservation()) {
+        let raw = ReservationDocument::raw(&reservation).expect("a reservation has a document");
+        let document = Document::try_from(raw).expect("a document");
+        prop_assert_eq!(ReservationDocument::read(document).expect("readable"), reservation);
+    }
+}
+
+#[test]
+fn what_would_not_be_read_back_is_seen_before_it_is_written() {
+    let event = full_event();
+    let mut raw = document(&event);
+    for (field, value) in
+        [("name", Bson::from(" ")), ("name", Bson::from("Another")), ("operations", Bson::Array(vec![]))]
+    {
+        let before = raw.insert(field, value).expect("it has one");
+        let changed = bson::RawDocumentBuf::try_from(&raw).expect("a document");
+        check_event(&event, &changed).expect_err(field);
+        raw.insert(field, before);
+    }
+    check_event(&event, &bson::RawDocumentBuf::try_from(&raw).expect("a document")).expect("as it was");
+}
+
+#[test]
+fn a_history_that_cannot_be_read_never_fails_its_event() {
+    let event = full_event();
+    let summary = |change: &dyn Fn(&mut Document)| {
+        let mut answer = document(&event).get_array("operations").expect("a history")[0].clone();
+        change(answer.as_document_mut().expect("a document"));
+        answer
+    };
+    let whole = summary(&|_| ());
+    let broken = [
+        summary(&|operation| drop(operation.insert("answer", 7))),
+        summary(&|operation| drop(operation.insert("id", doc! {}))),
+        summary(&|operation| drop(operation.get_document_mut("answer").expect("an answer").insert("name", "\0"))),
+        Bson::Null,
+    ];
+    for history in
+        [Bson::from(7), Bson::Null, doc! {}.into(), Bson::Array(broken.iter().cloned().chain([whole]).collect())]
+    {
+        let remembered = usize::from(history.as_array().is_some());
+        let mut document = document(&event);
+        document.insert("operations", history.clone());
+        let read = EventDocument::read(document, &SeatMaps::default(), &Damage::default());
+        let read = read.expect("readable").expect("whole").event;
+        assert_eq!(read.operations.len(), remembered, "{history}");
+        assert_eq!(Event { operations: Vec::new(), ..read }, Event { operations: Vec::new(), ..event.clone() });
+    }
+}
+
+#[test]
+fn a_start_beyond_all_bounds_is_the_bound() {
+    for (milliseconds, wanted) in [(i64::MAX, Moment::MAX), (i64::MIN, Moment::MIN)] {
+        let mut document = document(&show(1));
+        document.insert("details", doc! { "startsAt": bson::DateTime::from_millis(milliseconds) });
+        let read = EventDocument::read(document, &SeatMaps::default(), &Damage::default());
+        assert_eq!(read.expect("readable").expect("whole").event.details.starts_at, Some(wanted));
     }
 }
