@@ -52,17 +52,22 @@ pub(super) const OPERATIONS: TableDefinition<&[u8], &[u8]> = TableDefinition::ne
 /// Events by the time at which they are due.
 pub(super) const DUE: TableDefinition<&[u8], ()> = TableDefinition::new("due");
 
-/// Makes the tables of a new file, and says whether it is one. One of another format is refused, before any table is made
-/// in it that its own program would not know.
+/// Makes the tables of a new file, and those that one of the last format lacks, and says whether it is a new one. One of
+/// another format is refused, before any table is made in it that its own program would not know.
 pub(super) fn make(database: &Database) -> Result<bool, OpenError> {
     let unusable = |why: redb::Error| OpenError::Unusable(why.to_string());
     match format_of(database).map_err(unusable)? {
         None => make_all(database).map_err(unusable).map(|()| true),
         Some(FILE_FORMAT) => Ok(false),
-        // A file of the last format lacks what was added since, and nothing else.
         Some(WITHOUT_OPERATIONS) => make_all(database).map_err(unusable).map(|()| false),
         Some(found) => Err(OpenError::Outdated { found }),
     }
+}
+
+/// Takes over a file of the last format, which lacks what was added since, and nothing else. One that was taken over while
+/// the disk was full is as it was when it is opened anew.
+pub(super) fn take_over(database: &Database) -> Result<(), redb::Error> {
+    if format_of(database)? == Some(WITHOUT_OPERATIONS) { make_all(database) } else { Ok(()) }
 }
 
 /// The format of a file; none of one that has no tables.
