@@ -216,33 +216,41 @@ impl Problem {
                      since without an Idempotency-Key that would make another one.",
                 )
             },
-            Self::Service(ServiceError::Rejected(rejection)) => refusal(rejection),
-            Self::Service(ServiceError::EventExists(id)) => EVENT_EXISTS
-                .saying(format!("There is an event {id} already. GET /events/{id} shows it; PATCH it, or use another id.")),
-            Self::Service(ServiceError::UnknownEvent(id)) => NOT_FOUND.saying(format!("There is no event {id}.")),
-            Self::Service(ServiceError::VersionConflict) => VERSION_CONFLICT
-                .saying("Other servers changed the event first, at every try. Nothing was changed. Send it again."),
-            Self::Service(ServiceError::Overloaded) => {
-                OVERLOADED.saying("Too many requests wait for this event. Nothing was changed. Send it again.")
-            }
-            Self::Service(ServiceError::ListsOverloaded(_)) => OVERLOADED.saying(
-                "So many lists are being read at once that this one had no turn in time. Ask again a little later.",
-            ),
-            Self::Service(ServiceError::Unavailable(_)) => {
-                STORE_UNAVAILABLE.saying("The store is out of reach. Nothing was changed. Send it again.")
-            }
-            Self::Service(ServiceError::ReadOnly(_)) => STORE_UNAVAILABLE
-                .saying("The store takes no changes at the moment; what it holds can be read. Nothing was changed. Send it again."),
-            Self::Service(ServiceError::OutcomeUnknown(id)) => Document {
-                reservation_id: id.as_ref(),
-                ..OUTCOME_UNKNOWN.saying(
-                    "The change may have been made, or may yet be. Look with GET, or send the same request again, with its \
-                     Idempotency-Key if it had one.",
-                )
-            },
-            Self::Service(ServiceError::Internal(_)) => {
-                INTERNAL.saying("A defect on our side. The X-Request-Id header names this request in our log.")
-            }
+            Self::Service(error) => of_service(error),
+        }
+    }
+}
+
+/// What the partner is told of what the service could not do.
+fn of_service(error: &ServiceError) -> Document<'_> {
+    match error {
+        ServiceError::Rejected(rejection) => refusal(rejection),
+        ServiceError::EventExists(id) => EVENT_EXISTS
+            .saying(format!("There is an event {id} already. GET /events/{id} shows it; PATCH it, or use another id.")),
+        ServiceError::UnknownEvent(id) => NOT_FOUND.saying(format!("There is no event {id}.")),
+        ServiceError::VersionConflict => VERSION_CONFLICT
+            .saying("Other servers changed the event first, at every try. Nothing was changed. Send it again."),
+        ServiceError::Overloaded => {
+            OVERLOADED.saying("Too many requests wait for this event. Nothing was changed. Send it again.")
+        }
+        ServiceError::ListsOverloaded(_) => OVERLOADED.saying(
+            "So many lists are being read at once that this one had no turn in time. Ask again a little later.",
+        ),
+        ServiceError::Unavailable(_) => {
+            STORE_UNAVAILABLE.saying("The store is out of reach. Nothing was changed. Send it again.")
+        }
+        ServiceError::ReadOnly(_) => STORE_UNAVAILABLE.saying(
+            "The store takes no changes at the moment; what it holds can be read. Nothing was changed. Send it again.",
+        ),
+        ServiceError::OutcomeUnknown(id) => Document {
+            reservation_id: id.as_ref(),
+            ..OUTCOME_UNKNOWN.saying(
+                "The change may have been made, or may yet be. Look with GET, or send the same request again, with its \
+                 Idempotency-Key if it had one.",
+            )
+        },
+        ServiceError::Internal(_) => {
+            INTERNAL.saying("A defect on our side. The X-Request-Id header names this request in our log.")
         }
     }
 }
