@@ -221,7 +221,7 @@ impl Problem {
     }
 }
 
-/// What the partner is told of what the service could not do.
+/// What the partner is told of a request that the service did not fulfil.
 fn of_service(error: &ServiceError) -> Document<'_> {
     match error {
         ServiceError::Rejected(rejection) => refusal(rejection),

@@ -42,7 +42,7 @@ fn fields_that_are_null_are_as_good_as_absent() {
     for (body, wanted) in [
         (r#"{"partnerId":null,"seats":1}"#, "partnerId must be a string of 1 to 64 characters, not null."),
         (r#"{"partnerId":"a","seats":null}"#, "seats is required, or seatIds instead."),
-        (r#"{"partnerId":"a","seats":1,"seat":null}"#, "seat is not a field of this request."),
+        (r#"{"partnerId":"a","seats":1,"colour":null}"#, "colour is not a field of this request."),
         (r#"{"partnerId":"a","seats":1e400}"#, "seats must be an integer from 1 to 3, not this number."),
     ] {
         assert_eq!(read(body).expect_err("refused"), wanted, "{body}");

@@ -4,7 +4,7 @@ use std::{
     ffi::OsStr,
     path::Path,
     process::{Command, Stdio},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -37,6 +37,8 @@ pub(crate) struct Launch {
     has_store: bool,
     /// Its soft and hard limit of open files; `None` leaves those of this process.
     open_files: Option<(u32, u32)>,
+    /// Holds the store's directory for as long as a server may use it: one whose data goes takes no more writes.
+    _directory: Option<Arc<TempDir>>,
 }
 
 /// A server process, which may be ended and started again. It dies with this value, and with the test's process.
@@ -67,7 +69,13 @@ pub(crate) struct Ended {
 impl Launch {
     /// A server on `store`, with default settings and any free port.
     pub(crate) fn on(store: &Store) -> Self {
-        Self { settings: vec![store.setting()], port: 0, has_store: true, open_files: None }
+        Self {
+            settings: vec![store.setting()],
+            port: 0,
+            has_store: true,
+            open_files: None,
+            _directory: store.directory(),
+        }
     }
 
     /// Sets one more variable of the server's environment, or changes one.

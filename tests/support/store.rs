@@ -1,6 +1,9 @@
 //! Where a server under test keeps its data, and what stands there.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bson::{Document, doc};
 use futures_util::TryStreamExt;
@@ -22,7 +25,7 @@ pub(crate) const EVENT: &str = "node-meetup-2025";
 /// A store that no other test uses.
 pub(crate) enum Store {
     /// A directory for the embedded store.
-    Embedded(TempDir),
+    Embedded(Arc<TempDir>),
     /// The connection string of a database of its own.
     Mongo(String),
 }
@@ -38,12 +41,20 @@ pub(crate) async fn for_each_store(name: &str, test: impl AsyncFn(Store)) {
 impl Store {
     /// A new directory for the embedded store.
     pub(crate) fn embedded() -> Self {
-        Self::Embedded(scratch("data"))
+        Self::Embedded(Arc::new(scratch("data")))
     }
 
     /// A new database on any deployment that works.
     pub(crate) async fn mongo(name: &str) -> Self {
         Self::Mongo(deployment_uri(&unique_db(name)).await)
+    }
+
+    /// The directory of the embedded store; it goes when nobody holds it any more.
+    pub(crate) fn directory(&self) -> Option<Arc<TempDir>> {
+        match self {
+            Self::Embedded(directory) => Some(directory.clone()),
+            Self::Mongo(_) => None,
+        }
     }
 
     /// The setting that has a server use this store.

@@ -111,5 +111,6 @@ fn in_a_row(seats: &[SeatId]) -> String {
 
 fn in_one_line(errors: &[FieldError]) -> String {
     let all: Vec<_> = errors.iter().map(|error| format!("{} {}", error.field, error.message)).collect();
-    format!("{}.", all.join("; "))
+    let all = all.join("; ");
+    if all.ends_with(['.', '?']) { all } else { format!("{all}.") }
 }
