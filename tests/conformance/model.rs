@@ -162,8 +162,7 @@ async fn stands(store: &dyn EventStore, event_id: &EventId, naive: &Naive) -> Ve
         let read = store.reservation(&id, soon()).await.or_finding("reservation")?;
         let waiting = read.ok_or_else(|| format!("{id} waits and is not there"))?;
         let joined = [waiting.created_version];
-        let found =
-            store.waitlist_positions(event_id, &joined, ROWS, soon()).await.or_finding("waitlist_positions")?;
+        let found = store.waitlist_positions(event_id, &joined, ROWS, soon()).await.or_finding("waitlist_positions")?;
         ensure_eq!(found, Some(vec![place]), "the place of {id} on the waitlist");
     }
     Ok(())

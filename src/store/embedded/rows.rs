@@ -80,10 +80,10 @@ impl Rows {
         rows
     }
 
-    /// Makes sure that what will be written of `event` is read back as it is: what could not be read again must not be
+    /// Makes sure that what will be written of `event` and of the `records` is read back as it is: what could not be read again must not be
     /// written. Reservations are read back in debug builds only, for they are many, and each of their values is within what
     /// its type can hold; a test reads them back at both ends of every one.
-    pub(super) fn check(&self, event: &Event) -> Result<(), StoreError> {
+    pub(super) fn check(&self, event: &Event, records: &[Arc<OperationRecord>]) -> Result<(), StoreError> {
         let id = &self.event_id;
         let differs = |what: &str| unreadable(id, &format!("{what} would not be read back as it is"));
         if State::read(id, &self.state.row())? != self.state {
@@ -101,6 +101,11 @@ impl Rows {
             let read = Hall::restore(map, self.blocks.iter().cloned()).map_err(|why| unreadable(id, &why))?;
             if read != *hall {
                 return Err(differs("its hall"));
+            }
+        }
+        for (record, (_, written)) in records.iter().zip(&self.operations) {
+            if documents::operation_record(id, record.uuid, written)? != **record {
+                return Err(differs("the record of an operation"));
             }
         }
         if cfg!(debug_assertions) {

@@ -90,8 +90,8 @@ fn applied(
     Snapshot { event: decision.event.clone(), head, journal }
 }
 
-/// Makes sure that the event is read back as it is after this commit, where that changes more than counts. Reservations are
-/// read back in debug builds only, for they are many, and each of their values is within what its type can hold; a test reads
+/// Makes sure that the event is read back as it is after this commit, where that changes more than counts, and the records of
+/// operations. Reservations are read back in debug builds only, for they are many, and each of their values is within what its type can hold; a test reads
 /// them back at both ends of every one.
 fn check_readable(before: &Event, decision: &Decision, head: Head) -> Result<(), String> {
     let after = &decision.event;
@@ -104,6 +104,13 @@ fn check_readable(before: &Event, decision: &Decision, head: Head) -> Result<(),
     if is_amended {
         let document = bson::serialize_to_raw_document_buf(&EventDocument::new(after, head));
         check_event(after, &document.map_err(|why| why.to_string())?)?;
+    }
+    for record in &decision.records {
+        let raw = RecordDocument::raw(&after.id, record).map_err(|why| why.to_string())?;
+        let read = RecordDocument::read(Document::try_from(raw).map_err(|why| why.to_string())?);
+        if read.map_err(StoreError::into_why)? != *record {
+            return Err(format!("the record {} of event {} would not be read back as it is", record.uuid, after.id));
+        }
     }
     if cfg!(debug_assertions) {
         for reservation in decision.reservations() {

@@ -11,7 +11,7 @@ use crate::{
     },
     ids,
     store::{
-        EventStore, ReservationQuery, Scope, Snapshot,
+        EventStore, Place, ReservationQuery, Scope, Snapshot,
         mongo::{MongoStore, documents::EventDocument, mongod},
     },
 };
@@ -289,6 +289,50 @@ async fn a_partners_list_has_what_this_process_acknowledged_and_has_not_settled(
     for store in [store, rival] {
         store.close(soon()).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partners_list_that_is_searched_row_by_row_has_what_is_not_settled_on_the_page_where_it_belongs() {
+    let uri = mongod::shared::one_node().await.uri(&mongod::shared::unique_db("row-by-row"));
+    let store = MongoStore::idle(&uri).await.expect("a store");
+    let shows = ["show-a", "show-b", "show-c"];
+    let mut all = Vec::new();
+    for (number, id) in shows.into_iter().enumerate() {
+        let show = new_show(&store, id).await;
+        let (show, settled) = reserve(&store, &show, 3).await;
+        store.settler.settle_queue().await.expect("settled");
+        // One that changed, one that is new, and those of an event of which nothing is settled.
+        let wanted = crate::domain::Wanted { reservations: vec![settled[1].uuid], ..Default::default() };
+        let facts = store.facts(&show, &wanted, soon()).await.expect("facts");
+        let cancel = Command { operation: ids::operation(), expected: None, request: Request::Cancel(settled[1].uuid) };
+        let decision = decide(&show.event, &facts, &[cancel], Timestamp::UNIX_EPOCH).expect("decided");
+        let show = store.commit(&show, &decision, ids::head(), soon()).await.expect("committed");
+        let (_, unsettled) = reserve(&store, &show, 2).await;
+        all.extend([&settled[0], &settled[2], &unsettled[0], &unsettled[1]].map(ReservationId::clone));
+        if number == 1 {
+            let between = new_show(&store, "show-bb").await;
+            all.extend(reserve(&store, &between, 2).await.1);
+        }
+    }
+    let scope = Scope::Partner(PartnerId::parse("acme").expect("a partner"));
+    let status = Some(Status::Confirmed);
+    for (rows_max, limit) in [(1, 9), (2, 9), (3, 2), (5, 1), (99, 99)] {
+        let mut query =
+            ReservationQuery { scope: scope.clone(), status, created_from: None, created_to: None, after: None, limit };
+        let mut found = Vec::new();
+        loop {
+            let page = store.reservations(&query, rows_max, soon()).await.expect("listed");
+            assert!(page.next.as_ref().is_none_or(|next| page.reservations.iter().all(|on| Place::of(on) <= *next)));
+            found.extend(page.reservations.iter().map(|listed| listed.id.clone()));
+            query.after = page.next;
+            if query.after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(found, all, "with {rows_max} rows and {limit} reservations a page");
+    }
+    store.settler.settle_queue().await.expect("settled");
+    store.close(soon()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

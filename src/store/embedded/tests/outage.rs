@@ -260,7 +260,11 @@ async fn a_file_of_the_last_format_is_read_on_a_full_disk_and_taken_over_once_th
     let file = redb::Database::open(disk.path()).expect("the file");
     let transaction = file.begin_write().expect("a transaction");
     transaction.delete_table(tables::OPERATIONS).expect("what was added since");
-    transaction.open_table(redb::TableDefinition::<(), u32>::new("format")).expect("a table").insert((), 2).expect("a row");
+    transaction
+        .open_table(redb::TableDefinition::<(), u32>::new("format"))
+        .expect("a table")
+        .insert((), 2)
+        .expect("a row");
     transaction.commit().expect("a commit");
     drop(file);
 
