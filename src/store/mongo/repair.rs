@@ -122,7 +122,7 @@ pub(super) async fn keep_mending(deployment: &Arc<Deployment>) {
                 schema.note(None);
                 schema.prepared();
             }
-            Err(StoreError::Unavailable(why)) => {
+            Err(StoreError::Unavailable(why) | StoreError::Overloaded(why)) => {
                 // An outage has its own log lines, and says nothing about the schema. Whoever waits goes on waiting.
                 log::debug!("the schema cannot be looked at: {why}");
                 if !schema.is_sound() {
