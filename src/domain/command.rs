@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{
     Description, Details, EventName, EventSummary, Fingerprint, HoldSeconds, IdSalt, IdempotencyKey, Location, Moment,
     OperationId, PartnerId, Price, Quotas, Reservation, ReservationId, Sales, SeatCount, SeatId, Status, Version,
-    fingerprint::keyed_uuid,
+    fingerprint::{keyed_uuid, operation_uuid},
 };
 
 /// One request to change an event. Its ids are fixed when the request arrives, so that deciding it anew after an
@@ -139,6 +139,19 @@ impl Command {
         }
     }
 
+    /// The uuid of the record that this command leaves, or that tells what became of it, in the event that has `salt`; `None`
+    /// when it is known by a reservation alone.
+    #[must_use]
+    pub fn record_uuid(&self, salt: &IdSalt) -> Option<Uuid> {
+        match (&self.request, self.key()) {
+            (Request::Amend(_), _) => operation_uuid(salt, None, &self.operation),
+            (Request::Cancel(uuid) | Request::Confirm(uuid), Some(_)) => {
+                operation_uuid(salt, Some(*uuid), &self.operation)
+            }
+            _ => None,
+        }
+    }
+
     /// The fingerprint that a retry of this command is compared by. Commands without a key need none, and neither do
     /// those that say nothing but which reservation they are about.
     #[must_use]
@@ -159,6 +172,8 @@ pub enum Change {
     Reservation(Step),
     /// Other terms for the event itself.
     Event(Box<Amendment>),
+    /// Nothing but that it was asked under a key: the version with which its record travels.
+    Noted(Version),
 }
 
 impl Change {
@@ -168,6 +183,7 @@ impl Change {
         match self {
             Self::Reservation(step) => step.reservation.version,
             Self::Event(amendment) => amendment.version,
+            Self::Noted(version) => *version,
         }
     }
 
@@ -176,7 +192,7 @@ impl Change {
     pub fn step(&self) -> Option<&Step> {
         match self {
             Self::Reservation(step) => Some(step),
-            Self::Event(_) => None,
+            Self::Event(_) | Self::Noted(_) => None,
         }
     }
 }

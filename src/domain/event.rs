@@ -52,7 +52,8 @@ pub struct Event {
     pub changed_at: Option<Timestamp>,
     /// Who sits where, if its seats have names.
     pub hall: Option<Hall>,
-    /// Who made it, and who amended it last, oldest first; see [`Event::remember`].
+    /// Who made it. (Of an event of an earlier version of this program also who amended it last, oldest first; amendments are
+    /// known by [`super::OperationRecord`]s now.)
     pub operations: Vec<EventOperation>,
 }
 
@@ -93,10 +94,6 @@ pub struct BrokenInvariant {
     version: Version,
     what: &'static str,
 }
-
-/// Amendments that an event remembers, beside its making. Each is about a kilobyte in every document that carries the event,
-/// and a retry comes within seconds.
-pub(super) const AMENDMENTS_REMEMBERED: usize = 8;
 
 impl Event {
     /// A new event with every seat free.
@@ -185,6 +182,7 @@ impl Event {
         match change {
             Change::Reservation(step) => self.take(step)?,
             Change::Event(amendment) => self.amend(amendment)?,
+            Change::Noted(_) => {}
         }
         self.version = change.version();
         Ok(())
@@ -259,15 +257,6 @@ impl Event {
         self.total_seats = amendment.total_seats;
         self.available_seats = available_seats;
         Ok(())
-    }
-
-    /// Notes who changed the event itself, and lets go of the oldest amendment when there are too many. What made the event
-    /// stays: whoever made it may ask again late.
-    pub fn remember(&mut self, operation: EventOperation) {
-        if self.operations.len() > AMENDMENTS_REMEMBERED {
-            self.operations.remove(1);
-        }
-        self.operations.push(operation);
     }
 
     /// Checks what must hold at every version, whoever wrote it.

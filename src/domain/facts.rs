@@ -8,7 +8,7 @@ use std::{
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{CHANGES_MAX, Command, Event, PartnerId, Request, Reservation};
+use super::{CHANGES_MAX, Command, Event, OperationRecord, PartnerId, Request, Reservation};
 
 /// Rows of the waitlist that are asked for beside those that can be foreseen, so that one question mostly does.
 const WAITLIST_MARGIN: usize = 8;
@@ -21,6 +21,8 @@ pub const HOLDS_AT_FIRST: usize = 64;
 pub struct Facts {
     /// Those that were asked for by the uuid part of their id. One that was asked for and is absent does not exist.
     pub reservations: HashMap<Uuid, Arc<Reservation>>,
+    /// Records of operations that were asked for by their uuid. One that was asked for and is absent does not exist.
+    pub operations: HashMap<Uuid, Arc<OperationRecord>>,
     /// The front of the waitlist, in the order in which they joined (by `created_version`).
     pub waitlist: Vec<Arc<Reservation>>,
     /// The holds that lapse first, by `expires_at` and then `created_version`.
@@ -34,6 +36,8 @@ pub struct Facts {
 pub struct Wanted {
     /// Reservations by the uuid part of their id.
     pub reservations: Vec<Uuid>,
+    /// Records of operations by their uuid.
+    pub operations: Vec<Uuid>,
     /// How many from the front of the waitlist; fewer only when there are no more.
     pub waitlist: usize,
     /// How many of the holds that lapse first; fewer only when there are no more.
@@ -46,12 +50,17 @@ impl Wanted {
     /// Whether the event alone tells enough.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.reservations.is_empty() && self.waitlist == 0 && self.holds == 0 && self.partners.is_empty()
+        self.reservations.is_empty()
+            && self.operations.is_empty()
+            && self.waitlist == 0
+            && self.holds == 0
+            && self.partners.is_empty()
     }
 
     /// Takes in what `missing` asks for too.
     pub fn extend(&mut self, missing: Self) {
         self.reservations.extend(missing.reservations);
+        self.operations.extend(missing.operations);
         self.waitlist = self.waitlist.max(missing.waitlist);
         self.holds = self.holds.max(missing.holds);
         self.partners.extend(missing.partners);
@@ -94,6 +103,9 @@ pub fn facts_needed_within<'a>(
         }
         if let Request::Reserve(reserve) = &command.request {
             seats = seats.saturating_add(reserve.seats.get());
+        }
+        if attempted || command.key().is_some() {
+            wanted.operations.extend(command.record_uuid(&event.id_salt));
         }
         match &command.request {
             Request::Reserve(reserve) if may_limit_partners && partners.insert(&reserve.partner_id) => {

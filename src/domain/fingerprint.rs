@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{
-    Amend, Description, Event, EventId, EventName, IdSalt, IdempotencyKey, Location, Moment, PartnerId, Price, Reserve,
-    Sales,
+    Amend, Description, Event, EventId, EventName, IdSalt, IdempotencyKey, Location, Moment, OperationId, PartnerId,
+    Price, Reserve, Sales,
 };
 
 /// What a request asked for, as a digest: two requests under one key are the same request when these agree.
@@ -156,6 +156,23 @@ pub fn keyed_uuid(salt: &IdSalt, partner: &PartnerId, key: &IdempotencyKey) -> U
         mac.update(part.as_bytes());
     }
     uuid_from(&mac.finalize().into_bytes())
+}
+
+/// The uuid of the record of an operation on a reservation, or on the event itself: the same for every retry, and unlike any
+/// other's. What it is about is part of it, so that a key may be used once for each.
+pub(super) fn operation_uuid(salt: &IdSalt, about: Option<Uuid>, operation: &OperationId) -> Option<Uuid> {
+    let (kind, id) = match operation {
+        OperationId::Key(key) => ("key", key.as_str().as_bytes()),
+        OperationId::Minted(uuid) => ("minted", uuid.as_bytes().as_slice()),
+        OperationId::Unasked => return None,
+    };
+    let mut mac = Hmac::<Sha256>::new_from_slice(&salt.0).expect("HMAC takes a key of any length");
+    let about = about.map_or_else(Vec::new, |uuid| uuid.as_bytes().to_vec());
+    for part in [b"operation".as_slice(), kind.as_bytes(), &about, id] {
+        mac.update(&length(part));
+        mac.update(part);
+    }
+    Some(uuid_from(&mac.finalize().into_bytes()))
 }
 
 /// The first 16 bytes of a digest as a version 8 uuid (RFC 9562 section 5.8).

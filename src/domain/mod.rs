@@ -33,7 +33,7 @@ pub use fingerprint::{Fingerprint, keyed_event_id};
 pub use hall::{Hall, SeatState};
 pub use identity::{EventId, Head, IdSalt, Version};
 pub use moment::{LAST_TIMESTAMP_MS, Moment, Rounding};
-pub use operation::{EventOperation, Operation, OperationId, OperationKind};
+pub use operation::{EventOperation, Operation, OperationId, OperationKind, OperationRecord, RecordedEffect};
 pub use packed_seats::BLOCK_SEATS;
 pub use reservation::{HoldSeconds, IdempotencyKey, PartnerId, Reservation, ReservationId, SeatCount, Status};
 pub use seat_map::{Row, RowLabel, SeatId, SeatMap};

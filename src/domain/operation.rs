@@ -59,7 +59,31 @@ pub struct Operation {
 /// make room for. They are part of every document that carries the reservation.
 pub const PROMOTED_MAX: usize = 100;
 
-/// One entry in an event's own short history: who made or amended it, and what they were told.
+/// What is known for ever of an operation that left no trace in a reservation's own history. It is found by an id that follows
+/// from the operation's own ([`super::Command::record_uuid`]), and never changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OperationRecord {
+    /// Its id among the records of its event.
+    pub uuid: Uuid,
+    /// The event's version that it made.
+    pub version: Version,
+    /// What the request said; only where a key lets somebody ask again.
+    pub fingerprint: Option<Fingerprint>,
+    /// What came of it.
+    pub effect: RecordedEffect,
+}
+
+/// What came of an operation that is known by its record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecordedEffect {
+    /// The event was amended, and this was the answer.
+    Amended(Box<EventSummary>),
+    /// A reservation was confirmed already. It stood at this version.
+    AlreadyConfirmed(Version),
+}
+
+/// One entry in an event's own short history: who made it and what they were told. (Events of earlier versions of this program
+/// have their last eight amendments there, too.)
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventOperation {
     /// Who did it.

@@ -145,7 +145,7 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
             event.version = version;
             event.due_at = due_at.or((event.hold_count > 0).then_some(Timestamp::UNIX_EPOCH));
             for (id, fingerprint) in history {
-                event.remember(EventOperation { id, fingerprint, answer: event.summary() });
+                event.operations.push(EventOperation { id, fingerprint, answer: event.summary() });
             }
             event
         },

@@ -42,9 +42,8 @@ pub(super) async fn live() -> HttpResponse {
     ok()
 }
 
-/// `GET /readyz`: reservations can be taken here and now. The event is looked at too: a store that was emptied or
-/// replaced under a running process takes writes, but has nothing to sell. Events that cannot be read are named; only the
-/// configured one is a reason not to be ready.
+/// `GET /readyz`: reservations can be taken here and now. Events that cannot be read are named; only the configured one is a
+/// reason not to be ready.
 pub(super) async fn ready(desk: Data<Desk>) -> Result<HttpResponse, Problem> {
     let checked = check(&desk).await;
     let unreadable = desk.box_office.unreadable();
@@ -60,9 +59,7 @@ pub(super) async fn ready(desk: Data<Desk>) -> Result<HttpResponse, Problem> {
 
 async fn check(desk: &Desk) -> Result<(), Problem> {
     desk.readiness.check()?;
-    desk.box_office.ready().await?;
-    desk.box_office.event(&desk.event_id).await.map_err(of_configured_event)?;
-    Ok(())
+    desk.box_office.ready(&desk.event_id).await.map_err(of_configured_event)
 }
 
 fn ok() -> HttpResponse {

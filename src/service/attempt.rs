@@ -267,7 +267,8 @@ impl Committer {
             Err(attempt) => return attempt,
         };
         let (base, event) = (snapshot.base(), snapshot.event.clone());
-        let nothing = Decision { outcomes: Vec::new(), deferred: Vec::new(), changes: Vec::new(), event };
+        let nothing =
+            Decision { outcomes: Vec::new(), deferred: Vec::new(), changes: Vec::new(), records: Vec::new(), event };
         self.current = None;
         match self.store.commit(&snapshot, &nothing, ids::head(), deadline).await {
             Ok(committed) => {

@@ -26,6 +26,9 @@ use crate::{
 /// The pause before making an event is tried again.
 const CREATE_PAUSE: Duration = Duration::from_millis(50);
 
+/// How long a look at readiness may take: an orchestrator's own limit is often one second, and the answer must travel too.
+const READY_PATIENCE: Duration = Duration::from_millis(800);
+
 /// Events that are looked over at once, and the pause before the next ones: a thousand a second, which nobody else feels.
 const LOOKED_OVER_AT_ONCE: usize = 100;
 const LOOK_OVER_PAUSE: Duration = Duration::from_millis(100);
@@ -83,11 +86,22 @@ impl BoxOffice {
         // A store that cannot even tell has not been asked to make anything yet.
         let mut existing = self.store.event(&event.id, deadline).await?;
         let mut tried = false;
+        if let OperationId::Key(key) = &operation {
+            // Earlier versions of this program kept no record of a key, but who chose no id got one that follows from it.
+            let minted = keyed_event_id(key);
+            if minted != event.id
+                && let Some(other) = self.store.event(&minted, deadline).await?
+                && other.operations.first().is_some_and(|made| made.id == operation)
+            {
+                return Err(Rejection::KeyReused.into());
+            }
+        }
         while existing.is_none() {
             match self.store.create(&event, ids::head(), deadline).await {
                 Ok(Creation::Created) => {
                     return Ok(Answer { subject: Box::new(event.summary()), replayed: false });
                 }
+                Ok(Creation::KeyTaken) => return Err(Rejection::KeyReused.into()),
                 Ok(Creation::Existed) => {
                     let found = self.store.event(&event.id, deadline).await;
                     existing =
@@ -238,9 +252,16 @@ impl BoxOffice {
         self.store.unreadable()
     }
 
-    /// Whether writes can be taken.
-    pub async fn ready(&self) -> Result<(), ServiceError> {
-        Ok(self.store.ready(self.deadline()).await?)
+    /// Whether writes can be taken, and the event `id` is there to take them. It answers within a second, however long requests
+    /// may take and whatever the store does meanwhile.
+    pub async fn ready(&self, id: &EventId) -> Result<(), ServiceError> {
+        let looked = async {
+            self.store.ready(Instant::now() + READY_PATIENCE).await?;
+            // A store that was emptied or replaced under a running process takes writes, but has nothing to sell.
+            self.event(id).await.map(drop)
+        };
+        let too_late = || ServiceError::Unavailable(format!("it did not answer a probe within {READY_PATIENCE:?}"));
+        timeout(READY_PATIENCE, looked).await.unwrap_or_else(|_| Err(too_late()))
     }
 
     /// Answers what was accepted, finishes the store's work, and lets it go, all within `patience`. New commands are
@@ -318,7 +339,7 @@ fn new_event(new: NewEvent, operation: OperationId) -> Event {
     event.quotas = new.quotas;
     let fingerprint = matches!(operation, OperationId::Key(_)).then(|| Fingerprint::of_event(&event));
     let answer = event.summary();
-    event.remember(EventOperation { id: operation, fingerprint, answer });
+    event.operations.push(EventOperation { id: operation, fingerprint, answer });
     event
 }
 

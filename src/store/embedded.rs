@@ -198,12 +198,14 @@ impl EventStore for EmbeddedStore {
             return Ok(Creation::Existed);
         }
         let rows = Rows::of_new(event, head);
-        rows.check(event)?;
+        rows.check(event, &[])?;
         match self.write(None, self.kept(event, rows), deadline).await {
             Ok(()) => Ok(Creation::Created),
             Err(CommitError::Conflict) => Ok(Creation::Existed),
             Err(CommitError::Store(why)) => Err(why),
-            Err(CommitError::Unclear(why) | CommitError::Refused(why)) => Err(StoreError::Unavailable(why)),
+            // There is nothing else for which a new event is refused.
+            Err(CommitError::Refused(_)) => Ok(Creation::KeyTaken),
+            Err(CommitError::Unclear(why)) => Err(StoreError::Unavailable(why)),
         }
     }
 
@@ -237,7 +239,7 @@ impl EventStore for EmbeddedStore {
     ) -> Result<Snapshot, CommitError> {
         decision.event.check().map_err(|why| CommitError::Refused(why.to_string()))?;
         let rows = Rows::of_decision(&snapshot.event, decision, head);
-        rows.check(&decision.event).map_err(|why| CommitError::Refused(why.into_why()))?;
+        rows.check(&decision.event, &decision.records).map_err(|why| CommitError::Refused(why.into_why()))?;
         self.write(Some(snapshot.base()), self.kept(&decision.event, rows), deadline).await?;
         Ok(Snapshot { event: decision.event.clone(), head, journal: Journal::new() })
     }

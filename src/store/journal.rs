@@ -1,6 +1,12 @@
 //! The journal of an event, as a snapshot knows it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use crate::domain::{Reservation, Version};
 
@@ -13,11 +19,29 @@ use crate::domain::{Reservation, Version};
 #[derive(Debug, Clone, Default)]
 pub struct Journal(BTreeMap<Version, Carried>);
 
+/// Whether a commit's changes were taken out of the event without another commit. Whoever does that tells so here to every
+/// snapshot that still lists them; nobody has to remember it for them.
+#[derive(Debug, Clone, Default)]
+pub struct Trimmed(Arc<AtomicBool>);
+
+impl Trimmed {
+    /// Notes that they were.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Whether they were.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
 /// What one commit wrote.
 #[derive(Debug, Clone)]
 enum Carried {
     /// Reservations, each in its full state after the commit.
-    Entries(Arc<[Arc<Reservation>]>),
+    Entries(Arc<[Arc<Reservation>]>, Trimmed),
     /// So many of them.
     Counted(usize),
 }
@@ -30,8 +54,8 @@ impl Journal {
     }
 
     /// Adds a commit with all that it wrote.
-    pub fn insert(&mut self, version: Version, entries: Arc<[Arc<Reservation>]>) {
-        self.0.insert(version, Carried::Entries(entries));
+    pub fn insert(&mut self, version: Version, entries: Arc<[Arc<Reservation>]>, trimmed: Trimmed) {
+        self.0.insert(version, Carried::Entries(entries, trimmed));
     }
 
     /// Adds a commit of which only the number of its entries is known.
@@ -45,7 +69,7 @@ impl Journal {
         let mut all = Vec::new();
         for carried in self.0.values() {
             match carried {
-                Carried::Entries(entries) => all.extend(entries.iter().cloned()),
+                Carried::Entries(entries, _) => all.extend(entries.iter().cloned()),
                 Carried::Counted(_) => return None,
             }
         }
@@ -55,14 +79,14 @@ impl Journal {
     /// Whether all entries are known.
     #[must_use]
     pub fn is_known(&self) -> bool {
-        self.0.values().all(|carried| matches!(carried, Carried::Entries(_)))
+        self.0.values().all(|carried| matches!(carried, Carried::Entries(..)))
     }
 
     /// The number of all entries.
     #[must_use]
     pub fn entry_count(&self) -> usize {
         let count = |carried: &Carried| match carried {
-            Carried::Entries(entries) => entries.len(),
+            Carried::Entries(entries, _) => entries.len(),
             Carried::Counted(count) => *count,
         };
         // The counts are the database's word.
@@ -74,10 +98,12 @@ impl Journal {
         self.0.keys().copied()
     }
 
-    /// Leaves out the commits of these versions.
+    /// Leaves out the commits of these versions, and those that were taken out of the event since this journal was made. (Of one
+    /// that is only counted nobody knows; but then the event is loaded again before it is decided on.)
     #[must_use]
     pub fn without(mut self, versions: &[Version]) -> Self {
-        self.0.retain(|version, _| !versions.contains(version));
+        let is_trimmed = |carried: &Carried| matches!(carried, Carried::Entries(_, trimmed) if trimmed.is_set());
+        self.0.retain(|version, carried| !versions.contains(version) && !is_trimmed(carried));
         self
     }
 
@@ -85,7 +111,7 @@ impl Journal {
     /// there, the same version is the same commit.
     pub fn recall(&mut self, known: &Self) {
         for (version, carried) in &mut self.0 {
-            if let Some(entries @ Carried::Entries(_)) = known.0.get(version) {
+            if let Some(entries @ Carried::Entries(..)) = known.0.get(version) {
                 *carried = entries.clone();
             }
         }
@@ -103,7 +129,7 @@ mod tests {
     #[test]
     fn entries_are_given_only_when_all_of_them_are_known() {
         let mut journal = Journal::new();
-        journal.insert(Version(3), no_entries());
+        journal.insert(Version(3), no_entries(), Trimmed::default());
         assert_eq!(journal.entries(), Some(Vec::new()));
         journal.count(Version(5), 2);
         assert_eq!((journal.entries(), journal.entry_count(), journal.is_known()), (None, 2, false));
@@ -114,8 +140,8 @@ mod tests {
     #[test]
     fn what_was_known_at_the_same_base_is_recalled_and_nothing_that_has_left_the_event() {
         let mut known = Journal::new();
-        known.insert(Version(3), no_entries());
-        known.insert(Version(4), no_entries());
+        known.insert(Version(3), no_entries(), Trimmed::default());
+        known.insert(Version(4), no_entries(), Trimmed::default());
         let mut loaded = Journal::new();
         loaded.count(Version(4), 0);
         loaded.recall(&known);
@@ -123,5 +149,19 @@ mod tests {
         loaded.count(Version(7), 1);
         loaded.recall(&known);
         assert_eq!(loaded.entries(), None);
+    }
+
+    #[test]
+    fn what_was_taken_out_of_the_event_is_left_out_of_every_snapshot_that_lists_it() {
+        let (mut journal, trimmed) = (Journal::new(), Trimmed::default());
+        journal.insert(Version(3), no_entries(), trimmed.clone());
+        journal.insert(Version(4), no_entries(), Trimmed::default());
+        let mut loaded = Journal::new();
+        loaded.count(Version(3), 0);
+        loaded.recall(&journal);
+        trimmed.set();
+        for journal in [journal, loaded] {
+            assert!(!journal.without(&[]).versions().any(|version| version == Version(3)));
+        }
     }
 }

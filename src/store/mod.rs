@@ -18,7 +18,7 @@ mod query;
 
 use damage::Damage;
 
-pub use journal::Journal;
+pub use journal::{Journal, Trimmed};
 pub use query::{DuePage, DuePlace, Place, ReservationPage, ReservationQuery, Scope};
 
 /// An event as it was loaded or committed: the base that the next commit is conditioned on.
@@ -119,6 +119,8 @@ pub enum Creation {
     Created,
     /// It was there already, and is as it was.
     Existed,
+    /// Its key has made another event, or asked for it in other words. Nothing was made.
+    KeyTaken,
 }
 
 /// A document store that holds events and their reservations.
@@ -128,7 +130,8 @@ pub enum Creation {
 /// acknowledged commit survives any crash that the store is built for.
 #[async_trait]
 pub trait EventStore: Send + Sync + 'static {
-    /// Makes an event at its first head, unless one with its id is there: that one is left as it is.
+    /// Makes an event at its first head, unless one with its id is there: that one is left as it is. A key by which it is made
+    /// makes no other event, ever.
     async fn create(&self, event: &Event, head: Head, deadline: Instant) -> Result<Creation, StoreError>;
 
     /// Loads an event to decide on. It may show a state that is not proven to last; a commit on it, or
@@ -184,8 +187,8 @@ pub trait EventStore: Send + Sync + 'static {
     ) -> Result<Vec<EventSummary>, StoreError>;
 
     /// Lists reservations in the order of their [`Place`], each in a state that will last. Of one event the list is as current
-    /// as [`EventStore::event`]; of all events it may lack what was committed within the last moments. One that cannot be read
-    /// is left out.
+    /// as [`EventStore::event`]; of all events it holds every commit acknowledged to this process before the call, and may lack
+    /// what others committed within the last moments. One that cannot be read is left out.
     ///
     /// A page ends when about `rows_max` reservations were looked at, 1 at least, however few of them belong on the list: so
     /// what a page costs does not depend on what is asked for. It may then hold fewer than the limit, even none, and says where

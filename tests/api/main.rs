@@ -5,6 +5,7 @@
 //! - [`clients`]: clients that others wrote
 //! - [`crowds`], [`processes`]: many at once, in one process and in several
 //! - [`sales`]: waitlist, holds, named seats and limits, under crowds and crashes
+//! - [`keyed_writes`]: what was written under a key, known for ever
 //! - [`crashes`], [`failovers`], [`outages`]: servers and stores that die and come back; [`disks`]: one that is full, or gone
 //! - [`lifecycle`]: starting and stopping; [`logs`]: what is told of it; [`earlier_builds`]: what those before this one wrote
 //! - [`docs`]: what the documents have people type
@@ -24,6 +25,7 @@ mod earlier_builds;
 mod failovers;
 mod harness;
 mod hostile;
+mod keyed_writes;
 mod lifecycle;
 mod logs;
 mod outages;

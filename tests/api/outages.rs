@@ -81,6 +81,39 @@ async fn a_commit_that_a_frozen_primary_makes_later_is_not_called_failed() {
 }
 
 #[tokio::test]
+async fn readiness_is_told_within_a_second_while_the_primary_stands_still() {
+    /// What an orchestrator waits for an answer.
+    const PROBE_PATIENCE: Duration = Duration::from_secs(1);
+
+    let _room = heavy().await;
+    let set = ReplicaSet::start(1).await;
+    let store = Store::Mongo(set.uri("probed"));
+    let server = Launch::on(&store).set("REQUEST_TIMEOUT_MS", "20000").start().await;
+    let client = server.client();
+    // A probe's good answer is repeated for a moment, so that right after it the event alone is asked for.
+    client.readyz().await.expect(200);
+    set.pause(0);
+    let probe = async |number: u32| {
+        // Some come together, and some while others wait.
+        tokio::time::sleep(Duration::from_millis(150) * (number / 2)).await;
+        let started = Instant::now();
+        let answer = client.readyz().await;
+        (answer, started.elapsed())
+    };
+    let mut refused = 0;
+    for (answer, took) in futures_util::future::join_all((0..24).map(probe)).await {
+        assert!(took < PROBE_PATIENCE, "{took:?}: {answer}");
+        if answer.status != 200 {
+            expect_try_again(answer, &["store-unavailable"]);
+            refused += 1;
+        }
+    }
+    assert!(refused > 20, "only {refused} of 24 probes noticed");
+    set.resume(0);
+    expect_recovery(&set, &client).await;
+}
+
+#[tokio::test]
 async fn a_server_whose_event_is_gone_is_not_ready() {
     let store = Store::mongo("emptied").await;
     let Store::Mongo(uri) = &store else { unreachable!("a MongoDB was asked for") };

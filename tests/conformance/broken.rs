@@ -80,6 +80,8 @@ const BREAKERS: &[(&str, &[Fault])] = &[
         "an_events_terms_and_history_round_trip",
         &[Fault::LosesDetails, Fault::LosesQuotas, Fault::LosesSales, Fault::ForgetsEventOperations],
     ),
+    ("operations_are_known_for_ever", &[Fault::ForgetsRecords]),
+    ("a_key_makes_one_event_whatever_its_id", &[Fault::AlwaysCreates, Fault::ForgetsKeys]),
     ("a_hall_survives_commits_and_loads", &[Fault::KeepsFirstBlock, Fault::LosesSeatIds]),
     (
         "facts_give_the_front_of_the_waitlist_in_order",

@@ -34,6 +34,7 @@ pub(crate) const CHECKS: &[(&str, Check)] = checks![
     creating::creating_never_overwrites_what_was_committed,
     creating::of_concurrent_creations_exactly_one_creates,
     creating::an_unknown_event_is_absent,
+    creating::a_key_makes_one_event_whatever_its_id,
     creating::an_event_round_trips,
     committing::a_commit_applies_at_its_base,
     committing::a_commit_on_an_old_version_changes_nothing,
@@ -81,6 +82,7 @@ pub(crate) const CHECKS: &[(&str, Check)] = checks![
     lasting::reservations_round_trip_in_every_status,
     lasting::an_events_terms_and_history_round_trip,
     lasting::a_hall_survives_commits_and_loads,
+    lasting::operations_are_known_for_ever,
 ];
 
 /// Runs every check on `store`, and fails with all findings.

@@ -17,6 +17,10 @@ pub(crate) enum Fault {
     OverwritesOnCreate,
     /// Shows an event that nobody made.
     InventsEvents,
+    /// Forgets which key has made an event.
+    ForgetsKeys,
+    /// Forgets the records of operations.
+    ForgetsRecords,
     /// Loses the salt of a new event.
     LosesSalt,
     /// Commits at the right version whatever the head.

@@ -258,7 +258,14 @@ impl Naive {
         match self.entries[index].status {
             Status::Held => {}
             Status::Waitlisted => return Err(Rejection::NothingHeld),
-            Status::Confirmed => return Ok(self.entries[index].tell("already")),
+            Status::Confirmed => {
+                let told = self.entries[index].tell("already");
+                if command.key().is_some() {
+                    self.next_version();
+                    self.entries[index].done.push((command.operation.clone(), Deed::Confirm, told.clone()));
+                }
+                return Ok(told);
+            }
             Status::Expired | Status::Cancelled => return Err(Rejection::HoldExpired),
         }
         let version = self.next_version();

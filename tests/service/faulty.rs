@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    future::pending,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
@@ -58,6 +59,7 @@ pub(crate) struct FaultyStore {
     begun: mpsc::UnboundedSender<usize>,
     hide_next_creation: AtomicBool,
     hide_events: AtomicBool,
+    hang: AtomicBool,
     read_only: AtomicBool,
     turned_away: AtomicUsize,
     /// A read of a list that may look at so many rows or more takes one permit before it begins.
@@ -85,6 +87,7 @@ impl FaultyStore {
                 begun,
                 hide_next_creation: AtomicBool::new(false),
                 hide_events: AtomicBool::new(false),
+                hang: AtomicBool::new(false),
                 read_only: AtomicBool::new(false),
                 turned_away: AtomicUsize::new(0),
                 lists: Semaphore::new(0),
@@ -161,6 +164,11 @@ impl FaultyStore {
     /// Tells of no event that is there, from now on.
     pub(crate) fn hide_events(&self) {
         self.hide_events.store(true, Relaxed);
+    }
+
+    /// Answers no read and no probe, from now on.
+    pub(crate) fn hang(&self) {
+        self.hang.store(true, Relaxed);
     }
 
     /// Makes the next new event, and tells nobody.
@@ -282,6 +290,9 @@ impl EventStore for FaultyStore {
     }
 
     async fn event(&self, event_id: &EventId, deadline: Instant) -> Result<Option<Event>, StoreError> {
+        if self.hang.load(Relaxed) {
+            pending::<()>().await;
+        }
         // Before the first failure the event is looked for in vain.
         let found = self.inner.event(event_id, deadline).await?;
         if found.is_some() && self.hide_events.load(Relaxed) {

@@ -5,5 +5,6 @@ mod faulty;
 mod house;
 mod lists;
 mod read_only;
+mod readiness;
 mod rivals;
 mod sales;

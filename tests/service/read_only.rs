@@ -53,7 +53,7 @@ async fn whoever_wants_to_change_something_is_told_at_once_and_counted_and_reads
     let error = at_once(house.office.create_event(new_event("other"), Terms::default())).await.expect_err("no event");
     assert!(matches!(error, ServiceError::ReadOnly(_)), "{error:?}");
     assert_eq!(house.store.count_turned_away(), 43);
-    assert!(house.office.ready().await.is_err());
+    assert!(house.office.ready(&house.show).await.is_err());
     assert_eq!(
         (house.free().await, house.office.reservation(&booked.id).await.expect("a read").reservation),
         (0, booked.clone())

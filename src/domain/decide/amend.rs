@@ -1,8 +1,8 @@
 //! Other terms for the event itself: what it says, what it allows, how many seats it has.
 
 use super::{
-    super::{Amend, Amendment, Details, EventOperation, Quotas},
-    Arc, Batch, Change, Command, Outcome, Rejection, Subject, Undecided,
+    super::{Amend, Amendment, Details, Quotas},
+    Arc, Batch, Change, Command, Outcome, RecordedEffect, Rejection, Subject, Undecided,
 };
 
 /// Of those who wait, so many are served with the amendment that makes room for them, however much else is to be done.
@@ -17,6 +17,14 @@ impl Batch<'_> {
                 Outcome::Replayed(Subject::Event(Box::new(done.answer.clone())))
             } else {
                 Outcome::Refused(Rejection::KeyReused)
+            }));
+        }
+        if let Some(record) = self.record(command) {
+            return Ok(Some(match &record.effect {
+                RecordedEffect::Amended(answer) if record.fingerprint == fingerprint => {
+                    Outcome::Replayed(Subject::Event(answer.clone()))
+                }
+                _ => Outcome::Refused(Rejection::KeyReused),
             }));
         }
         if let Some(refused) = self.precondition(command) {
@@ -57,7 +65,7 @@ impl Batch<'_> {
         self.serve_waitlist()?;
         // The answer tells the event as it is when those who waited were served, so that its version is the one to go on from.
         let answer = self.event.summary();
-        self.event.remember(EventOperation { id: command.operation.clone(), fingerprint, answer: answer.clone() });
+        self.leave_record(command, RecordedEffect::Amended(Box::new(answer.clone())));
         Ok(Some(Outcome::Accepted(Subject::Event(Box::new(answer)))))
     }
 }

@@ -20,6 +20,9 @@ impl Batch<'_> {
                 _ => Outcome::Refused(Rejection::KeyReused),
             });
         }
+        if self.record(command).is_some() {
+            return Ok(Outcome::Refused(Rejection::KeyReused));
+        }
         match existing.status {
             Status::Cancelled => return Ok(self.unknown(uuid)),
             Status::Expired => return Ok(Outcome::Refused(Rejection::ReservationExpired(existing.id.clone()))),

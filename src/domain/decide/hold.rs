@@ -1,8 +1,8 @@
 //! Seats that are held for a while: confirmed in time, or lapsed.
 
 use super::{
-    Arc, Batch, CHANGES_MAX, Command, OperationId, OperationKind, Outcome, Rejection, Reservation, Status, Timestamp,
-    Undecided, Uuid, Wanted, accepted, replayed,
+    Arc, Batch, CHANGES_MAX, Change, Command, OperationId, OperationKind, Outcome, RecordedEffect, Rejection,
+    Reservation, Status, Timestamp, Undecided, Uuid, Wanted, accepted, replayed,
 };
 
 /// How many more holds are asked for when all that are known are due.
@@ -25,6 +25,14 @@ impl Batch<'_> {
                 _ => Outcome::Refused(Rejection::KeyReused),
             });
         }
+        if let Some(record) = self.record(command) {
+            let RecordedEffect::AlreadyConfirmed(version) = record.effect else {
+                return Ok(Outcome::Refused(Rejection::KeyReused));
+            };
+            let then = existing.operations.iter().find(|operation| operation.version == version);
+            let then = then.ok_or_else(|| self.event.broken("a reservation lacks a version that it was told at"))?;
+            return Ok(replayed(&existing, then));
+        }
         if existing.status == Status::Cancelled {
             return Ok(self.unknown(uuid));
         }
@@ -34,7 +42,16 @@ impl Batch<'_> {
         match existing.status {
             Status::Expired => Ok(Outcome::Refused(Rejection::HoldExpired)),
             Status::Waitlisted => Ok(Outcome::Refused(Rejection::NothingHeld)),
-            Status::Confirmed => Ok(Outcome::AlreadySo(existing)),
+            Status::Confirmed => {
+                if command.key().is_some() {
+                    // A retry may come when it is no longer so, and must get the same answer.
+                    let change = Change::Noted(self.event.version.next());
+                    self.event.apply(&change)?;
+                    self.changes.push(change);
+                    self.leave_record(command, RecordedEffect::AlreadyConfirmed(existing.version));
+                }
+                Ok(Outcome::AlreadySo(existing))
+            }
             Status::Held | Status::Cancelled => {
                 let before = existing.status;
                 let confirmed =

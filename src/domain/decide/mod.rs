@@ -20,9 +20,9 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    Change, Command, Event, Facts, Operation, OperationId, OperationKind, Outcome, PartnerId, Rejection, Request,
-    Reservation, ReservationId, Status, Step, Subject, Wanted,
-    event::{AMENDMENTS_REMEMBERED, BrokenInvariant},
+    Change, Command, Event, Facts, Operation, OperationId, OperationKind, OperationRecord, Outcome, PartnerId,
+    RecordedEffect, Rejection, Request, Reservation, ReservationId, Status, Step, Subject, Wanted,
+    event::BrokenInvariant,
 };
 
 mod amend;
@@ -39,14 +39,16 @@ pub const CHANGES_MAX: usize = 2_048;
 /// that was decided on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
-    /// One outcome for each command that is not deferred, in the commands' order. Fewer when [`CHANGES_MAX`] was reached, or
-    /// when there are more amendments than an event remembers: the others are to be decided on the event as it is then.
+    /// One outcome for each command that is not deferred, in the commands' order. Fewer when [`CHANGES_MAX`] was reached: the
+    /// others are to be decided on the event as it is then.
     pub outcomes: Vec<Outcome>,
     /// Which commands are to be decided again on the event as it is then, by their places among the commands, because they would
     /// be refused for want of what is left over here. Nothing was changed for them.
     pub deferred: Vec<usize>,
     /// The accepted changes in order; each raises the version by one.
     pub changes: Vec<Change>,
+    /// What is to be known for ever of operations that no reservation tells of; each belongs to one of the changes.
+    pub records: Vec<Arc<OperationRecord>>,
     /// The event after all changes.
     pub event: Event,
 }
@@ -115,7 +117,7 @@ pub fn decide_within<'a>(
     let (mut outcomes, mut deferred) = (Vec::new(), Vec::new());
     batch.look_after()?;
     for (place, command) in commands.into_iter().enumerate() {
-        if batch.is_full() || batch.would_forget_itself(command) {
+        if batch.is_full() {
             break;
         }
         let outcome = match &command.request {
@@ -141,6 +143,7 @@ struct Batch<'a> {
     event: Event,
     touched: HashMap<Uuid, Arc<Reservation>>,
     changes: Vec<Change>,
+    records: Vec<Arc<OperationRecord>>,
     /// Who waits, as far as the facts tell; some may have left the list in this batch.
     waiting: VecDeque<Arc<Reservation>>,
     /// Whether the facts tell of everybody who waited at first.
@@ -201,6 +204,7 @@ impl<'a> Batch<'a> {
             event: event.clone(),
             touched: HashMap::new(),
             changes: Vec::new(),
+            records: Vec::new(),
             waiting: facts.waitlist.iter().cloned().collect(),
             waiting_is_known: facts.waitlist.len() >= event.waitlist_count as usize,
             joined: VecDeque::new(),
@@ -245,7 +249,7 @@ impl<'a> Batch<'a> {
             self.event.changed_at = Some(self.now);
         }
         self.event.check()?;
-        Ok(Decision { outcomes, deferred, changes: self.changes, event: self.event })
+        Ok(Decision { outcomes, deferred, changes: self.changes, records: self.records, event: self.event })
     }
 
     /// Whether something that is to be done without being asked was left for the next decision.
@@ -269,12 +273,17 @@ impl<'a> Batch<'a> {
         self.changes.len() >= CHANGES_MAX
     }
 
-    /// Whether the event would have to forget an amendment of this very batch to remember `command`. Deciding the batch anew
-    /// must find them all.
-    fn would_forget_itself(&self, command: &Command) -> bool {
-        let is_amendment = |change: &&Change| matches!(change, Change::Event(_));
-        matches!(command.request, Request::Amend(_))
-            && self.changes.iter().filter(is_amendment).count() >= AMENDMENTS_REMEMBERED
+    /// The record that this very operation left before, in this batch or earlier.
+    fn record(&self, command: &Command) -> Option<&Arc<OperationRecord>> {
+        let uuid = command.record_uuid(&self.event.id_salt)?;
+        self.records.iter().find(|record| record.uuid == uuid).or_else(|| self.facts.operations.get(&uuid))
+    }
+
+    /// Leaves a record of an operation that made the event's present version.
+    fn leave_record(&mut self, command: &Command, effect: RecordedEffect) {
+        let Some(uuid) = command.record_uuid(&self.event.id_salt) else { return };
+        let (version, fingerprint) = (self.event.version, command.fingerprint());
+        self.records.push(Arc::new(OperationRecord { uuid, version, fingerprint, effect }));
     }
 
     /// Makes one step of a reservation: notes the operation in its history and moves the event on.

@@ -8,6 +8,7 @@ use std::{fmt::Display, sync::Arc};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use self::operation::{EventOperationDocument, History};
+pub(super) use self::operation::{operation_record, write_creation, write_operation_record};
 use super::state::State;
 use crate::{
     domain::{Details, Event, EventId, EventName, IdSalt, Quotas, Row, RowLabel, Sales, SeatId, SeatMap},
@@ -25,7 +26,7 @@ pub(super) use reservation::{reservation, standing, write_reservation};
 #[serde(try_from = "u32", into = "u32")]
 struct Format;
 
-/// The number of the format of the whole file, too: see [`super::tables::make`].
+/// The number of the format of documents and states; the file as a whole has its own: see [`super::tables::make`].
 pub(super) const FORMAT: u32 = 2;
 
 impl From<Format> for u32 {

@@ -18,7 +18,7 @@ use super::{
     rows::Rows,
     run::{self, Put, Row},
     state::State,
-    tables::{DUE, EVENTS, MADE, RESERVATIONS, SEAT_MAPS, SEATS, STATES},
+    tables::{DUE, EVENTS, MADE, OPERATIONS, RESERVATIONS, SEAT_MAPS, SEATS, STATES},
 };
 use crate::{
     domain::{EventId, Reservation},
@@ -73,6 +73,9 @@ impl<'t, 'w> Fold<'t, 'w> {
             Ok(before) => before,
             Err(why) => return Ok(Err(why)),
         };
+        if let Some((key, creation)) = &rows.creation {
+            self.transaction.open_table(OPERATIONS)?.insert(key.bytes(), creation.as_slice())?;
+        }
         self.states.insert(rows.event_id.as_str(), rows.state.row().as_slice())?;
         self.events.insert(&rows.event_id);
         self.taken.push((before, rows));
@@ -87,6 +90,13 @@ impl<'t, 'w> Fold<'t, 'w> {
         };
         if state.as_ref().map(State::base) != base {
             return Ok(Err(CommitError::Conflict));
+        }
+        if let Some((key, creation)) = &rows.creation {
+            // Also when the other event of this key is made by the same transaction.
+            let table = self.transaction.open_table(OPERATIONS)?;
+            if table.get(key.bytes())?.is_some_and(|found| found.value() != creation.as_slice()) {
+                return Ok(Err(CommitError::Refused("its key has made another event".to_owned())));
+            }
         }
         let mut enrolled = Vec::with_capacity(rows.reservations.len());
         for row in &rows.reservations {
@@ -180,6 +190,12 @@ fn write_event(transaction: &WriteTransaction, before: Option<State>, rows: &Row
     let id = &rows.event_id;
     if let Some(document) = &rows.document {
         transaction.open_table(EVENTS)?.insert(id.as_str(), document.as_slice())?;
+    }
+    if !rows.operations.is_empty() {
+        let mut table = transaction.open_table(OPERATIONS)?;
+        for (key, record) in &rows.operations {
+            table.insert(key.bytes(), record.as_slice())?;
+        }
     }
     if let Some(seat_map) = &rows.seat_map {
         transaction.open_table(SEAT_MAPS)?.insert(id.as_str(), seat_map.as_slice())?;

@@ -4,9 +4,10 @@
 use std::ops::Range;
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use crate::{
-    domain::{EventId, ReservationId, Status, Version},
+    domain::{EventId, IdempotencyKey, ReservationId, Status, Version},
     store::DuePlace,
 };
 
@@ -94,6 +95,16 @@ impl Key {
     pub(super) fn next(self) -> Self {
         self.then(&[0])
     }
+}
+
+/// Where the record of an event's operation lies.
+pub(super) fn record(event_id: &EventId, uuid: Uuid) -> Key {
+    Key(Vec::with_capacity(Key::USUAL_BYTES)).then(b"r").then_text(event_id.as_str()).then(uuid.as_bytes())
+}
+
+/// Where it lies which event a key has made.
+pub(super) fn creation(key: &IdempotencyKey) -> Key {
+    Key(Vec::with_capacity(Key::USUAL_BYTES)).then(b"c").then(key.as_str().as_bytes())
 }
 
 /// A place among the events that are due: the earliest first.

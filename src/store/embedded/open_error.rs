@@ -7,7 +7,7 @@ use std::{
 
 use redb::{DatabaseError, StorageError};
 
-use super::documents::FORMAT;
+use super::tables::FILE_FORMAT;
 
 /// Why the embedded store cannot be opened, for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +65,7 @@ pub enum OpenError {
     },
     /// The file was written by another version of this program, which kept it in another way.
     #[error(
-        "DATA_DIR: its file is in format {found} and this program reads format {FORMAT}; use the program that wrote it, or \
+        "DATA_DIR: its file is in format {found} and this program reads format {FILE_FORMAT}; use the program that wrote it, or \
          another DATA_DIR"
     )]
     Outdated {

@@ -106,6 +106,7 @@ impl OpenFile {
     /// Opens the file anew, which must be there still.
     pub(super) fn reopened(&self, disk: &Arc<Disk>) -> Result<Self, String> {
         let (database, session) = open(disk, self.sizes).map_err(|why| why.to_string())?;
+        tables::take_over(&database).map_err(|why| why.to_string())?;
         Self::new(database, session, self.sizes, self.damage.clone()).map_err(|why| why.to_string())
     }
 

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use super::{
     documents::{self, unreadable},
-    keys::Key,
+    keys::{self, Key},
     listed::Listed,
     run::{Put, Run},
     state::State,
 };
 use crate::{
-    domain::{Decision, Event, EventId, Hall, Head, Reservation, Version},
+    domain::{Decision, Event, EventId, Hall, Head, OperationId, OperationRecord, Reservation, Version},
     store::StoreError,
 };
 
@@ -27,6 +27,10 @@ pub(super) struct Rows {
     pub(super) seat_map: Option<Vec<u8>>,
     /// The blocks of the hall that changed, by their numbers.
     pub(super) blocks: Vec<(u32, Vec<u8>)>,
+    /// Which event its key makes, if it is a new one that is made under a key.
+    pub(super) creation: Option<(Key, Vec<u8>)>,
+    /// Records of operations. They are never written twice.
+    pub(super) operations: Vec<(Key, Vec<u8>)>,
     /// Those that changed.
     pub(super) reservations: Vec<ReservationRow>,
     /// Their documents.
@@ -47,6 +51,11 @@ impl Rows {
     pub(super) fn of_new(event: &Event, head: Head) -> Self {
         let mut rows = Self::of_event(event, head);
         rows.document = Some(documents::write_event(event));
+        if let Some(made) = event.operations.first()
+            && let OperationId::Key(key) = &made.id
+        {
+            rows.creation = Some((keys::creation(key), documents::write_creation(&event.id, made)));
+        }
         if let Some(hall) = &event.hall {
             rows.seat_map = Some(documents::write_seat_map(hall.map()));
             rows.blocks = hall.blocks().collect();
@@ -63,14 +72,18 @@ impl Rows {
         if let (Some(before), Some(after)) = (&before.hall, &decision.event.hall) {
             rows.blocks = after.changed_blocks(before).collect();
         }
+        let id = &decision.event.id;
+        let record =
+            |record: &Arc<OperationRecord>| (keys::record(id, record.uuid), documents::write_operation_record(record));
+        rows.operations = decision.records.iter().map(record).collect();
         rows.take(before.version, decision);
         rows
     }
 
-    /// Makes sure that what will be written of `event` is read back as it is: what could not be read again must not be
+    /// Makes sure that what will be written of `event` and of the `records` is read back as it is: what could not be read again must not be
     /// written. Reservations are read back in debug builds only, for they are many, and each of their values is within what
     /// its type can hold; a test reads them back at both ends of every one.
-    pub(super) fn check(&self, event: &Event) -> Result<(), StoreError> {
+    pub(super) fn check(&self, event: &Event, records: &[Arc<OperationRecord>]) -> Result<(), StoreError> {
         let id = &self.event_id;
         let differs = |what: &str| unreadable(id, &format!("{what} would not be read back as it is"));
         if State::read(id, &self.state.row())? != self.state {
@@ -88,6 +101,11 @@ impl Rows {
             let read = Hall::restore(map, self.blocks.iter().cloned()).map_err(|why| unreadable(id, &why))?;
             if read != *hall {
                 return Err(differs("its hall"));
+            }
+        }
+        for (record, (_, written)) in records.iter().zip(&self.operations) {
+            if documents::operation_record(id, record.uuid, written)? != **record {
+                return Err(differs("the record of an operation"));
             }
         }
         if cfg!(debug_assertions) {
@@ -108,6 +126,8 @@ impl Rows {
             document: None,
             seat_map: None,
             blocks: Vec::new(),
+            creation: None,
+            operations: Vec::new(),
             reservations: Vec::new(),
             documents: Run::default(),
             made: Run::default(),

@@ -8,8 +8,13 @@
 
 use redb::{Database, ReadableDatabase, TableDefinition, TableError, WriteTransaction};
 
-use super::{OpenError, documents::FORMAT};
+use super::OpenError;
 use crate::store::StoreError;
+
+/// The format of the file that this program writes. The documents in it have their own.
+pub(super) const FILE_FORMAT: u32 = 3;
+/// The one before operations had records. Such a file is taken over as it is.
+const WITHOUT_OPERATIONS: u32 = 2;
 
 /// The number of the file's format.
 const FORMATS: TableDefinition<(), u32> = TableDefinition::new("format");
@@ -42,18 +47,27 @@ pub(super) const HOLDS: Index = TableDefinition::new("holds");
 /// The active ones of events that limit what a partner may have, and of no others, by event, partner and version of their
 /// making.
 pub(super) const ACTIVE: Index = TableDefinition::new("active");
+/// Records of operations by [`super::keys::record`], and which event was made under a key, by [`super::keys::creation`].
+pub(super) const OPERATIONS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("operations");
 /// Events by the time at which they are due.
 pub(super) const DUE: TableDefinition<&[u8], ()> = TableDefinition::new("due");
 
-/// Makes the tables of a new file, and says whether it is one. One of another format is refused, before any table is made
-/// in it that its own program would not know.
+/// Makes the tables of a new file, and those that one of the last format lacks, and says whether it is a new one. One of
+/// another format is refused, before any table is made in it that its own program would not know.
 pub(super) fn make(database: &Database) -> Result<bool, OpenError> {
     let unusable = |why: redb::Error| OpenError::Unusable(why.to_string());
     match format_of(database).map_err(unusable)? {
         None => make_all(database).map_err(unusable).map(|()| true),
-        Some(FORMAT) => Ok(false),
+        Some(FILE_FORMAT) => Ok(false),
+        Some(WITHOUT_OPERATIONS) => make_all(database).map_err(unusable).map(|()| false),
         Some(found) => Err(OpenError::Outdated { found }),
     }
+}
+
+/// Takes over a file of the last format, which lacks what was added since, and nothing else. One that was taken over while
+/// the disk was full is as it was when it is opened anew.
+pub(super) fn take_over(database: &Database) -> Result<(), redb::Error> {
+    if format_of(database)? == Some(WITHOUT_OPERATIONS) { make_all(database) } else { Ok(()) }
 }
 
 /// The format of a file; none of one that has no tables.
@@ -75,7 +89,7 @@ fn make_all(database: &Database) -> Result<(), redb::Error> {
     for table in [STATES, EVENTS, SEAT_MAPS] {
         transaction.open_table(table)?;
     }
-    for table in [SEATS, RESERVATIONS, MADE] {
+    for table in [SEATS, RESERVATIONS, MADE, OPERATIONS] {
         transaction.open_table(table)?;
     }
     for index in [WAITLIST, HOLDS, ACTIVE] {
@@ -88,7 +102,7 @@ fn make_all(database: &Database) -> Result<(), redb::Error> {
 
 /// Writes the number of the file's format.
 pub(super) fn write_format(transaction: &WriteTransaction) -> Result<(), redb::Error> {
-    transaction.open_table(FORMATS)?.insert((), FORMAT)?;
+    transaction.open_table(FORMATS)?.insert((), FILE_FORMAT)?;
     Ok(())
 }
 

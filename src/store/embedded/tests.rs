@@ -132,10 +132,10 @@ async fn a_file_of_another_format_is_refused_and_left_as_it_is() {
     open(&dir).expect("a store").close(soon()).await;
     edit(&dir, |file| {
         let mut table = file.open_table(TableDefinition::<(), u32>::new("format")).expect("a table");
-        table.insert((), documents::FORMAT + 1).expect("a row");
+        table.insert((), tables::FILE_FORMAT + 1).expect("a row");
     });
     let why = open(&dir).err().expect("a newer one");
-    assert!(matches!(why, OpenError::Outdated { found } if found == documents::FORMAT + 1), "{why:?}");
+    assert!(matches!(why, OpenError::Outdated { found } if found == tables::FILE_FORMAT + 1), "{why:?}");
     assert!(why.to_string().starts_with("DATA_DIR: "), "{why}");
 
     let dir = tempfile::tempdir().expect("a directory");
@@ -143,6 +143,30 @@ async fn a_file_of_another_format_is_refused_and_left_as_it_is() {
     let why = open(&dir).err().expect("one from before files told their format");
     assert!(matches!(why, OpenError::Outdated { found: 1 }), "{why:?}");
     edit(&dir, |file| assert_eq!(file.list_tables().expect("tables").count(), 1, "nothing was made in it"));
+}
+
+#[tokio::test]
+async fn a_file_from_before_operations_had_records_is_taken_over_with_all_that_it_holds() {
+    use redb::TableDefinition;
+
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = open(&dir).expect("a store");
+    let before = show(&store, "meetup").await;
+    let (after, reservation) = reserve(&store, &before, "order-1").await.expect("a commit");
+    store.close(soon()).await;
+    // As the last version without them left it.
+    edit(&dir, |file| {
+        assert!(file.delete_table(tables::OPERATIONS).expect("a table"), "there was one");
+        file.open_table(TableDefinition::<(), u32>::new("format")).expect("a table").insert((), 2).expect("a row");
+    });
+    for _ in 0..2 {
+        let store = open(&dir).expect("an older file can be used");
+        assert_eq!(load(&store, &after.event.id).await.event, after.event);
+        assert_eq!(store.reservation(&reservation.id, soon()).await.expect("a read").as_ref(), Some(&reservation));
+        let unknown = Wanted { operations: vec![ids::reservation()], ..Wanted::default() };
+        assert_eq!(store.facts(&after, &unknown, soon()).await.expect("facts"), Facts::default());
+        store.close(soon()).await;
+    }
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use super::{
     keys::{self, Key},
     recent::Recent,
     state::State,
-    tables::{ACTIVE, DUE, EVENTS, HOLDS, MADE, RESERVATIONS, SEAT_MAPS, SEATS, STATES, WAITLIST, failed},
+    tables::{ACTIVE, DUE, EVENTS, HOLDS, MADE, OPERATIONS, RESERVATIONS, SEAT_MAPS, SEATS, STATES, WAITLIST, failed},
 };
 use crate::{
     domain::{
@@ -34,6 +34,7 @@ pub(super) struct View {
     holds: ReadOnlyTable<&'static [u8], u128>,
     active: ReadOnlyTable<&'static [u8], u128>,
     due: ReadOnlyTable<&'static [u8], ()>,
+    operations: ReadOnlyTable<&'static [u8], &'static [u8]>,
     recent: Recent,
     damage: Arc<Damage>,
 }
@@ -54,6 +55,7 @@ impl View {
             holds: transaction.open_table(HOLDS)?,
             active: transaction.open_table(ACTIVE)?,
             due: transaction.open_table(DUE)?,
+            operations: transaction.open_table(OPERATIONS)?,
             recent,
             damage,
         })
@@ -109,6 +111,11 @@ impl View {
         for uuid in &wanted.reservations {
             if let Some(found) = self.reservation(&ReservationId { event_id: id.clone(), uuid: *uuid })? {
                 facts.reservations.insert(*uuid, found);
+            }
+        }
+        for uuid in &wanted.operations {
+            if let Some(row) = self.operations.get(keys::record(id, *uuid).bytes()).map_err(broken)? {
+                facts.operations.insert(*uuid, Arc::new(documents::operation_record(id, *uuid, row.value())?));
             }
         }
         facts.waitlist = self.front(&self.waitlist, id, wanted.waitlist)?;

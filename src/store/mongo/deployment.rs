@@ -18,6 +18,7 @@ use tokio::{
     time::{Instant, error::Elapsed, sleep, timeout_at},
 };
 
+use super::repair::Schema;
 use crate::store::StoreError;
 
 /// The database when the URI names none.
@@ -83,6 +84,9 @@ pub(super) enum CommandError {
     /// It may have been carried out, or may yet be.
     #[error("{0}")]
     Unclear(String),
+    /// A query names an index that is not there.
+    #[error("{0}")]
+    MissingIndex(String),
     /// A query took longer than it may, and the server broke it off.
     #[error("{0}")]
     TooSlow(String),
@@ -97,7 +101,9 @@ impl CommandError {
 impl From<CommandError> for StoreError {
     fn from(error: CommandError) -> Self {
         match error {
-            CommandError::NotDone(why) | CommandError::Unclear(why) => Self::Unavailable(why),
+            CommandError::NotDone(why) | CommandError::Unclear(why) | CommandError::MissingIndex(why) => {
+                Self::Unavailable(why)
+            }
             CommandError::TooSlow(why) => Self::Overloaded(why),
             CommandError::Forbidden(why) => Self::Misconfigured(why),
             CommandError::Refused(why) => Self::Unreadable(why),
@@ -112,10 +118,12 @@ pub(super) struct Deployment {
     database: Database,
     kind: Arc<OnceCell<Kind>>,
     /// The deployment's logical time after the last write that a majority acknowledged to this process, or the last read
-    /// that proved what a majority has.
+    /// of what a majority has.
     acknowledged: Arc<Mutex<Option<Timestamp>>>,
     /// Wakes who wants to know that something failed in passing: another primary may have taken over.
     pub(super) disturbed: Arc<Notify>,
+    /// What is known of the collections and their indexes.
+    pub(super) schema: Arc<Schema>,
 }
 
 impl Deployment {
@@ -124,15 +132,28 @@ impl Deployment {
     /// What the URI says about pool and timeouts stands; what it leaves open is set to what suits a hot event.
     pub(super) async fn connect(uri: &str) -> Result<Self, StoreError> {
         let (client, database) = Self::client(uri, POOL_MAX).await?;
-        Ok(Self { client, database, kind: Arc::default(), acknowledged: Arc::default(), disturbed: Arc::default() })
+        Ok(Self {
+            client,
+            database,
+            kind: Arc::default(),
+            acknowledged: Arc::default(),
+            disturbed: Arc::default(),
+            schema: Arc::new(Schema::new()),
+        })
     }
 
     /// The same deployment through connections of their own, for those who only read. What is known of it is shared: a read
     /// through either holds what was acknowledged through the other.
     pub(super) async fn for_readers(&self, uri: &str) -> Result<Self, StoreError> {
         let (client, database) = Self::client(uri, READERS_POOL_MAX).await?;
-        let (kind, acknowledged, disturbed) = (self.kind.clone(), self.acknowledged.clone(), self.disturbed.clone());
-        Ok(Self { client, database, kind, acknowledged, disturbed })
+        Ok(Self {
+            client,
+            database,
+            kind: self.kind.clone(),
+            acknowledged: self.acknowledged.clone(),
+            disturbed: self.disturbed.clone(),
+            schema: self.schema.clone(),
+        })
     }
 
     async fn client(uri: &str, pool_max: u32) -> Result<(Client, Database), StoreError> {
@@ -215,7 +236,7 @@ impl Deployment {
     }
 
     /// Sends a query and returns all its documents, however many batches they take. A query that fails in passing is sent again until the
-    /// deadline, so that readers live through a failover.
+    /// deadline, so that readers live through a failover; one that misses its index waits until that is made.
     pub(super) async fn read(
         &self,
         command: RawDocumentBuf,
@@ -225,6 +246,7 @@ impl Deployment {
         loop {
             match self.try_read(command.clone(), concern, deadline).await {
                 Ok(found) => return Ok(found),
+                Err(CommandError::MissingIndex(why)) => self.schema.mend(&why, deadline).await?,
                 Err(error) if error.is_passing() && Instant::now() + READ_PAUSE < deadline => sleep(READ_PAUSE).await,
                 Err(error) => return Err(error),
             }
@@ -251,8 +273,11 @@ impl Deployment {
         }
         command.append(cstr!("readConcern"), read_concern);
         command.append(cstr!("maxTimeMS"), milliseconds_until(deadline)?);
-        if concern == Concern::Linearizable {
-            // One document at a time is read so, and of its reply more is needed than a cursor tells.
+        // What one read has shown, none after it may lack, also when another primary answers, whose majority snapshot may lag: so
+        // of its reply more is needed than a cursor tells. (Longer lists come in batches, and lean on what was noted before.)
+        let is_noted = concern == Concern::Majority
+            && matches!(command.get("singleBatch"), Ok(Some(whole)) if whole.as_bool() == Some(true));
+        if concern == Concern::Linearizable || is_noted {
             let reply = self.run(command, deadline).await?;
             self.note_acknowledged(&reply);
             return first_batch(reply);
@@ -322,13 +347,18 @@ fn classify(error: &Error) -> CommandError {
     let why = describe(error);
     match error.kind.as_ref() {
         ErrorKind::Command(command) => match command.code {
+            // Bad value, no query execution plans: the only bad value in our queries can be the index that they name.
+            2 | 291 if command.message.contains("hint") => CommandError::MissingIndex(why),
             // Not the primary (any more): refused before anything was done.
             10058 | 10107 | 13435 | 13436 => CommandError::NotDone(why),
             // Unauthorized, authentication failed, no such role.
             13 | 18 | 31 | 8000 => CommandError::Forbidden(why),
             // Bad value, failed to parse, type mismatch, not viable path, conflicting updates, invalid options, command not found, document
-            // validation failed, unsupported command, document too large (three ways).
-            2 | 9 | 14 | 28 | 40 | 59 | 72 | 115 | 121 | 10334 | 17419 | 17420 => CommandError::Refused(why),
+            // validation failed, unsupported command, document too large (three ways), a duplicate in a unique index, an index that
+            // stands there under another name or with other keys.
+            2 | 9 | 14 | 28 | 40 | 59 | 72 | 85 | 86 | 115 | 121 | 10334 | 17419 | 17420 | DUPLICATE_KEY => {
+                CommandError::Refused(why)
+            }
             // Its maxTimeMS was over.
             50 => CommandError::TooSlow(why),
             _ => CommandError::Unclear(why),
@@ -370,8 +400,9 @@ fn describe(error: &Error) -> String {
 pub(super) struct WriteError {
     /// Which statement, counted from 0.
     pub(super) index: usize,
-    /// The server's error code.
-    pub(super) code: i32,
+    /// Whether the document's `_id` stands in the collection already. A duplicate in another index, which somebody else must
+    /// have made, is not that: the document is not there.
+    pub(super) id_exists: bool,
     /// The server's words.
     pub(super) message: String,
 }
@@ -383,13 +414,31 @@ pub(super) struct WriteError {
 pub(super) fn write_errors(reply: &Document) -> Result<Vec<WriteError>, CommandError> {
     let read = |error: &bson::Bson| {
         let error = error.as_document()?;
+        let message = error.get_str("errmsg").unwrap_or("no reason given").to_owned();
         Some(WriteError {
             index: usize::try_from(error.get_i32("index").ok()?).ok()?,
-            code: error.get_i32("code").ok()?,
-            message: error.get_str("errmsg").unwrap_or("no reason given").to_owned(),
+            id_exists: error.get_i32("code").ok()? == DUPLICATE_KEY && is_of_id_index(error, &message),
+            message,
         })
     };
     let Ok(errors) = reply.get_array("writeErrors") else { return Ok(Vec::new()) };
     let errors: Option<Vec<_>> = errors.iter().map(read).collect();
     errors.ok_or_else(|| CommandError::Unclear("the server's write errors cannot be read".to_owned()))
 }
+
+/// Error code of a duplicate key in any unique index.
+const DUPLICATE_KEY: i32 = 11_000;
+
+/// Whether a duplicate is one of exactly `_id`. Servers tell the key of the index (`keyPattern`); where a proxy leaves it out, the
+/// message has the index's name. The server looks at the index of `_id` first, so another index is only named when the `_id`
+/// is new.
+fn is_of_id_index(error: &Document, message: &str) -> bool {
+    match error.get_document("keyPattern") {
+        Ok(key) => key.len() == 1 && key.contains_key("_id"),
+        Err(_) => message.contains(" index: _id_ "),
+    }
+}
+
+#[cfg(test)]
+#[path = "deployment_tests.rs"]
+mod tests;

@@ -5,19 +5,19 @@ use std::{
     sync::Arc,
 };
 
-use bson::rawdoc;
+use bson::{Document, rawdoc};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
     deployment::{Concern, Deployment},
-    documents::JournalDocument,
+    documents::{JournalDocument, RecordDocument, record_id},
     lists::{first_of, look_up, read},
     overlay::{Listing, Newest, overlay},
     queries::{self, Active, Holds, Paged, Waitlist},
 };
 use crate::{
-    domain::{Facts, PartnerId, Reservation, Wanted},
+    domain::{Facts, OperationRecord, PartnerId, Reservation, ReservationId, Wanted},
     store::{FactsError, Snapshot, StoreError},
 };
 
@@ -40,7 +40,8 @@ pub(super) async fn gather(
     let ask = Ask { deployment, snapshot, journal: &journal, deadline };
     let event = &snapshot.event;
     let (waitlist, holds) = (Waitlist(&event.id), Holds(&event.id));
-    let (reservations, waitlist, holds, partners) = tokio::try_join!(
+    let (operations, reservations, waitlist, holds, partners) = tokio::try_join!(
+        ask.recorded(&wanted.operations),
         ask.named(&wanted.reservations),
         ask.front(&waitlist, wanted.waitlist.min(event.waitlist_count as usize)),
         ask.front(&holds, wanted.holds.min(event.hold_count as usize)),
@@ -49,7 +50,7 @@ pub(super) async fn gather(
     if !(waitlist.is_empty() && holds.is_empty() && partners.is_empty()) {
         ask.still_there().await?;
     }
-    Ok(Facts { reservations, waitlist, holds, partners })
+    Ok(Facts { reservations, operations, waitlist, holds, partners })
 }
 
 /// The entries of the event's journal at the snapshot. Some that the snapshot counts may have left it since, for the
@@ -75,11 +76,12 @@ struct Ask<'a> {
 impl Ask<'_> {
     async fn named(&self, uuids: &[Uuid]) -> Result<HashMap<Uuid, Arc<Reservation>>, FactsError> {
         let event_id = &self.snapshot.event.id;
-        let found = look_up(self.deployment, event_id, uuids, Concern::Local, self.deadline).await?;
+        let ids: HashSet<Uuid> = uuids.iter().copied().collect();
+        let ids: Vec<_> = ids.into_iter().map(|uuid| ReservationId { event_id: event_id.clone(), uuid }).collect();
+        let found = look_up(self.deployment, &ids, Concern::Local, self.deadline).await?;
         let mut named: HashMap<_, _> =
             found.into_iter().map(|reservation| (reservation.id.uuid, reservation)).collect();
-        let uuids: HashSet<Uuid> = uuids.iter().copied().collect();
-        for entry in uuids.iter().filter_map(|uuid| self.journal.find(*uuid)) {
+        for entry in ids.iter().filter_map(|id| self.journal.find(id)) {
             let known = named.entry(entry.id.uuid).or_insert_with(|| entry.clone());
             if known.version < entry.version {
                 *known = entry.clone();
@@ -87,6 +89,33 @@ impl Ask<'_> {
         }
         self.not_stale(named.values())?;
         Ok(named)
+    }
+
+    /// Records of operations. They never change, so it does not matter where one is found; but those of the journal are looked at
+    /// first, for records only ever move from there to the collection.
+    async fn recorded(&self, uuids: &[Uuid]) -> Result<HashMap<Uuid, Arc<OperationRecord>>, FactsError> {
+        if uuids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let event_id = &self.snapshot.event.id;
+        let ids: HashSet<_> = uuids.iter().map(|uuid| record_id(event_id, *uuid)).collect();
+        let query = queries::at_base(self.snapshot, JournalDocument::records_projection());
+        let carried = self.deployment.read(query, Concern::Local, self.deadline).await.map_err(StoreError::from)?;
+        let carried = JournalDocument::read_records(carried.into_iter().next().ok_or(FactsError::Stale)?)?;
+        let mut found: Vec<Document> = Vec::new();
+        for record in carried.into_values().flatten() {
+            if record.get_str("_id").is_ok_and(|id| ids.contains(id)) {
+                found.push(Document::try_from(record).map_err(|why| StoreError::Unreadable(why.to_string()))?);
+            }
+        }
+        let query = queries::recorded(event_id, ids.iter().map(String::as_str));
+        found.extend(self.deployment.read(query, Concern::Local, self.deadline).await.map_err(StoreError::from)?);
+        let records: Vec<_> = found.into_iter().map(RecordDocument::read).collect::<Result<_, _>>()?;
+        // A newer one is of a commit that the snapshot does not know.
+        if records.iter().any(|record| record.version > self.snapshot.event.version) {
+            return Err(FactsError::Stale);
+        }
+        Ok(records.into_iter().map(|record| (record.uuid, record)).collect())
     }
 
     /// The first `wanted` of a list that is known to have as many.
@@ -103,11 +132,11 @@ impl Ask<'_> {
         }
         let event_id = &self.snapshot.event.id;
         let active = Active::new(event_id, partners);
-        let in_journal = self.journal.iter().filter(|entry| active.lists(entry)).map(|entry| entry.id.uuid);
+        let in_journal = self.journal.iter().filter(|entry| active.lists(entry)).map(|entry| entry.id.clone());
         let in_journal: Vec<_> = in_journal.collect();
         let (rows, looked_up) = tokio::try_join!(
             read(self.deployment, active.all(), Concern::Local, self.deadline),
-            look_up(self.deployment, event_id, &in_journal, Concern::Local, self.deadline),
+            look_up(self.deployment, &in_journal, Concern::Local, self.deadline),
         )?;
         let mut journal = self.journal.clone();
         for state in looked_up {

@@ -5,7 +5,6 @@ use std::{collections::HashSet, sync::Arc};
 use bson::{Bson, Document, RawDocument, RawDocumentBuf};
 use jiff::Timestamp;
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use super::{
     MongoStore,
@@ -15,7 +14,7 @@ use super::{
     queries::{self, By, Paged, Stretch},
 };
 use crate::{
-    domain::{EventId, EventSummary, Reservation},
+    domain::{EventId, EventSummary, Reservation, ReservationId},
     store::{Damage, DuePage, DuePlace, Place, ReservationPage, ReservationQuery, Scope, StoreError},
 };
 
@@ -67,27 +66,26 @@ pub(super) async fn first_of<L: Paged + Sync>(
             continue;
         }
         known.truncate(wanted);
-        let doubtful: Vec<_> = doubtful(&known, &rows).filter(|uuid| looked_up.insert(*uuid)).collect();
-        let Some(event_id) = known.first().map(|first| &first.id.event_id).filter(|_| !doubtful.is_empty()) else {
+        let doubtful: Vec<_> = doubtful(&known, &rows).filter(|id| looked_up.insert(id.clone())).collect();
+        if doubtful.is_empty() {
             return Ok(known);
-        };
-        for state in look_up(deployment, event_id, &doubtful, concern, deadline).await? {
+        }
+        for state in look_up(deployment, &doubtful, concern, deadline).await? {
             journal.learn(state);
         }
     }
 }
 
-/// The reservations of an event that have these uuids, as the collection has them.
+/// The reservations that have these ids, as the collection has them.
 pub(super) async fn look_up(
     deployment: &Deployment,
-    event_id: &EventId,
-    uuids: &[Uuid],
+    ids: &[ReservationId],
     concern: Concern,
     deadline: Instant,
 ) -> Result<Vec<Arc<Reservation>>, StoreError> {
     let mut found = Vec::new();
-    for uuids in uuids.chunks(PAGE_MAX) {
-        found.extend(read(deployment, queries::named(event_id, uuids), concern, deadline).await?);
+    for ids in ids.chunks(PAGE_MAX) {
+        found.extend(read(deployment, queries::named(ids), concern, deadline).await?);
     }
     Ok(found)
 }
@@ -151,7 +149,8 @@ impl MongoStore {
                 };
                 self.journal_at_version(event_id, is_partners, Concern::Majority, deadline).await?
             }
-            Scope::Partner(_) => (None, Vec::new()),
+            // Of all events together only what this process has in hand is known: what it acknowledged and has not settled yet.
+            Scope::Partner(partner_id) => (None, self.journals.unsettled_of(partner_id)),
         };
         let journal = Newest::of(journal);
         let (by, until) = match self.index_of_few(query, rows_max, deadline).await? {

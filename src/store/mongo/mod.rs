@@ -19,10 +19,10 @@ use tokio::{
 use self::{
     clock::PrimaryClock,
     deployment::{Concern, Deployment, write_errors},
-    documents::{EventDocument, check_event},
+    documents::{CreationDocument, EventDocument, check_event},
     journal::Journals,
     proof::Prover,
-    schema::EVENTS,
+    schema::{EVENTS, OPERATIONS},
     seat_maps::SeatMaps,
     settler::Settler,
 };
@@ -46,6 +46,7 @@ mod overlay;
 mod proof;
 mod queries;
 mod reads;
+mod repair;
 mod schema;
 mod seat_maps;
 mod settler;
@@ -85,11 +86,39 @@ impl MongoStore {
         let settler = store.settler.clone();
         tasks.spawn(async move { settler.settle_forever().await });
         let settler = store.settler.clone();
-        tasks.spawn(async move { settler.tidy_forever().await });
+        tasks.spawn(async move { settler.trim_forever().await });
+        let settler = store.settler.clone();
+        tasks.spawn(async move { settler.sweep_forever().await });
         let clock = store.clock.clone();
         tasks.spawn(async move { clock.keep_measuring().await });
+        let deployment = store.deployment.clone();
+        tasks.spawn(async move { repair::keep_mending(&deployment).await });
         drop(tasks);
         Ok(store)
+    }
+
+    /// Notes under which key an event is about to be made, before it is. Whether the key is free for it, now and at every retry.
+    async fn claim(&self, creation: &CreationDocument, deadline: Instant) -> Result<bool, StoreError> {
+        let unwritable = |why: bson::error::Error| StoreError::Unreadable(why.to_string());
+        let mut documents = RawArrayBuf::new();
+        documents.push(&bson::serialize_to_raw_document_buf(creation).map_err(unwritable)?);
+        let reply = self.deployment.write(rawdoc! { "insert": OPERATIONS, "documents": documents }, deadline).await?;
+        match write_errors(&reply)?.pop() {
+            None => return Ok(true),
+            Some(error) if error.id_exists => {}
+            Some(error) => {
+                let why = format!(
+                    "MongoDB refuses the record of a key, for a rule that TicketBoss did not make: {}",
+                    error.message
+                );
+                return Err(StoreError::Misconfigured(why));
+            }
+        }
+        // What stands there is acknowledged by a majority: the write above waited for that.
+        let find = rawdoc! { "find": OPERATIONS, "filter": { "_id": creation.id.as_str() }, "singleBatch": true };
+        let found = self.deployment.read(find, Concern::Local, deadline).await?;
+        let found = found.into_iter().next().map(CreationDocument::read).transpose()?;
+        Ok(found.is_none_or(|found| found == *creation))
     }
 
     /// A store that does nothing by itself yet.
@@ -97,13 +126,15 @@ impl MongoStore {
         let deployment = Arc::new(Deployment::connect(uri).await?);
         let readers = Arc::new(deployment.for_readers(uri).await?);
         let journals = Arc::new(Journals::default());
+        let prover = Arc::new(Prover::new(ids::process()));
         let settler = Settler {
             deployment: deployment.clone(),
+            prover: prover.clone(),
             journals: journals.clone(),
             unreadable: std::sync::Mutex::default(),
         };
         Ok(Self {
-            prover: Arc::new(Prover::new(ids::process())),
+            prover,
             clock: Arc::new(PrimaryClock::new(deployment.clone())),
             maps: SeatMaps::default(),
             settler: Arc::new(settler),
@@ -121,8 +152,17 @@ impl MongoStore {
 #[async_trait]
 impl EventStore for MongoStore {
     async fn create(&self, event: &Event, head: Head, deadline: Instant) -> Result<Creation, StoreError> {
-        self.check_set_up(deadline).await?;
-        schema::prepare(&self.deployment, deadline).await?;
+        // Once in the life of a process, and again when something was found missing: it takes several times as long as the rest.
+        if !self.deployment.schema.is_sound() {
+            self.check_set_up(deadline).await?;
+            schema::prepare(&self.deployment, deadline).await?;
+            self.deployment.schema.prepared();
+        }
+        if let Some(creation) = CreationDocument::new(event)
+            && !self.claim(&creation, deadline).await?
+        {
+            return Ok(Creation::KeyTaken);
+        }
         let document = bson::serialize_to_raw_document_buf(&EventDocument::new(event, head))
             .map_err(|why| StoreError::Unreadable(why.to_string()))?;
         check_event(event, &document).map_err(StoreError::Unreadable)?;
@@ -131,14 +171,15 @@ impl EventStore for MongoStore {
         let reply = self.deployment.write(rawdoc! { "insert": EVENTS, "documents": documents }, deadline).await?;
         match write_errors(&reply)?.pop() {
             None => Ok(Creation::Created),
-            Some(error) if error.code == settler::DUPLICATE_KEY => Ok(Creation::Existed),
-            Some(error) => Err(StoreError::Misconfigured(error.message)),
+            Some(error) if error.id_exists => Ok(Creation::Existed),
+            Some(error) => Err(StoreError::Misconfigured(format!(
+                "MongoDB refuses the event {}, for a rule or an index that TicketBoss did not make: {}",
+                event.id, error.message
+            ))),
         }
     }
 
     async fn load(&self, event_id: &EventId, deadline: Instant) -> Result<Option<Snapshot>, StoreError> {
-        // Before the read: a key that leaves the event after it may still be in what is read.
-        self.journals.loading(event_id);
         self.find_snapshot(&self.deployment, event_id, true, Concern::Local, deadline).await
     }
 
@@ -160,9 +201,13 @@ impl EventStore for MongoStore {
         let fields = rawdoc! { "version": 1, "head": 1 };
         let found = self.find_event(&self.deployment, event_id, fields, Concern::Linearizable, deadline).await?;
         let head = bson::Bson::from(head_value(base.head));
-        Ok(found.is_some_and(|event| {
+        let proven = found.is_some_and(|event| {
             event.get_i64("version").is_ok_and(|version| version == base.version.0) && event.get("head") == Some(&head)
-        }))
+        });
+        if proven {
+            self.settler.clear_doubt(event_id, deadline).await?;
+        }
+        Ok(proven)
     }
 
     async fn event(&self, event_id: &EventId, deadline: Instant) -> Result<Option<Event>, StoreError> {
@@ -258,6 +303,10 @@ impl EventStore for MongoStore {
         if settled.await.is_err() {
             log::warn!("there was no time to settle the journal; the next process to look will do it");
         }
+        let refused = self.journals.refused_count();
+        if refused > 0 {
+            log::warn!(commits = refused; "what MongoDB refuses to settle stays in the journals of its events");
+        }
         self.tasks.lock().await.shutdown().await;
         self.readers.shutdown().await;
         self.deployment.shutdown().await;
@@ -267,6 +316,11 @@ impl EventStore for MongoStore {
 /// Where a journal key stands in an event document.
 fn journal_path(key: Version) -> CString {
     CString::try_from(format!("journal.{key}")).expect("a number holds no NUL byte")
+}
+
+/// Where the records of the same commit stand.
+fn records_path(key: Version) -> CString {
+    CString::try_from(format!("records.{key}")).expect("a number holds no NUL byte")
 }
 
 /// A head as it stands in an event document.

@@ -11,9 +11,7 @@ use std::{
     sync::Arc,
 };
 
-use uuid::Uuid;
-
-use crate::domain::Reservation;
+use crate::domain::{Reservation, ReservationId};
 
 /// A list of reservations: which belong to it, and in which order.
 pub(super) trait Listing {
@@ -34,7 +32,7 @@ pub(super) trait Listing {
 
 /// The journal's reservations, each in its last state there, or in a newer one that was looked up.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Newest(HashMap<Uuid, Arc<Reservation>>);
+pub(super) struct Newest(HashMap<ReservationId, Arc<Reservation>>);
 
 impl Newest {
     /// The last state of each reservation among `entries`.
@@ -48,7 +46,7 @@ impl Newest {
 
     /// Takes a state into account, if it is newer than what is known.
     pub(super) fn learn(&mut self, state: Arc<Reservation>) {
-        let known = self.0.entry(state.id.uuid).or_insert_with(|| state.clone());
+        let known = self.0.entry(state.id.clone()).or_insert_with(|| state.clone());
         if known.version < state.version {
             *known = state;
         }
@@ -59,9 +57,9 @@ impl Newest {
         self.0.values()
     }
 
-    /// The reservation of this uuid.
-    pub(super) fn find(&self, uuid: Uuid) -> Option<&Arc<Reservation>> {
-        self.0.get(&uuid)
+    /// The reservation of this id.
+    pub(super) fn find(&self, id: &ReservationId) -> Option<&Arc<Reservation>> {
+        self.0.get(id)
     }
 
     /// How many rows of the collection may be on the list only because they are out of date.
@@ -71,7 +69,7 @@ impl Newest {
 
     /// `row`, or the journal's state of it if that is newer.
     fn over<'a>(&'a self, row: &'a Arc<Reservation>) -> &'a Arc<Reservation> {
-        self.find(row.id.uuid).filter(|entry| entry.version > row.version).unwrap_or(row)
+        self.find(&row.id).filter(|entry| entry.version > row.version).unwrap_or(row)
     }
 }
 
@@ -80,9 +78,9 @@ impl Newest {
 pub(super) fn doubtful<'a>(
     known: &'a [Arc<Reservation>],
     rows: &[Arc<Reservation>],
-) -> impl Iterator<Item = Uuid> + 'a {
-    let rows: HashSet<Uuid> = rows.iter().map(|row| row.id.uuid).collect();
-    known.iter().map(|reservation| reservation.id.uuid).filter(move |uuid| !rows.contains(uuid))
+) -> impl Iterator<Item = ReservationId> + 'a {
+    let rows: HashSet<ReservationId> = rows.iter().map(|row| row.id.clone()).collect();
+    known.iter().map(|reservation| reservation.id.clone()).filter(move |id| !rows.contains(id))
 }
 
 /// The beginning of `listing` as it stands with the journal, as far as it is known, in order.
@@ -96,8 +94,8 @@ pub(super) fn overlay<L: Listing>(
     truncated: bool,
     journal: &Newest,
 ) -> Vec<Arc<Reservation>> {
-    let listed: HashMap<Uuid, &Arc<Reservation>> = rows.iter().map(|row| (row.id.uuid, row)).collect();
-    let only_in_journal = journal.iter().filter(|entry| !listed.contains_key(&entry.id.uuid));
+    let listed: HashMap<&ReservationId, &Arc<Reservation>> = rows.iter().map(|row| (&row.id, row)).collect();
+    let only_in_journal = journal.iter().filter(|entry| !listed.contains_key(&entry.id));
     let current = listed.values().map(|row| journal.over(row)).chain(only_in_journal);
     // As it is in the collection, whatever became of it: up to there the collection was read.
     let end = rows.last().map(|row| listing.place(row));

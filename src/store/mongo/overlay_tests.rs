@@ -1,4 +1,5 @@
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use super::*;
 use crate::{
@@ -46,7 +47,7 @@ fn the_journal_lies_over_the_collection_as_far_as_that_was_read() {
         let made: Vec<_> = known.iter().map(|reservation| reservation.created_version.0).collect();
         assert_eq!(made, expected, "{what}");
         for reservation in known {
-            let newest = journal.find(reservation.id.uuid).filter(|entry| entry.version > reservation.version);
+            let newest = journal.find(&reservation.id).filter(|entry| entry.version > reservation.version);
             assert_eq!(newest, None, "{what}: an old state was listed");
         }
     };

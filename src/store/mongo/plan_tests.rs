@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use bson::Bson;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::*;
 use crate::{

@@ -52,6 +52,11 @@ impl Prover {
         Self { process, runtime: Handle::current(), reading: AtomicUsize::new(0), flushing: AtomicBool::new(false) }
     }
 
+    /// The name of this process among those that share the deployment; also its pulse's `_id`.
+    pub(super) fn process(&self) -> &str {
+        &self.process
+    }
+
     /// Reads what lasts and holds everything acknowledged before this call.
     pub(super) async fn read(
         self: &Arc<Self>,

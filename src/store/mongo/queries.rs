@@ -5,13 +5,12 @@ use std::collections::HashSet;
 
 use bson::{RawArrayBuf, RawBson, RawDocumentBuf, raw::cstr, rawdoc};
 use jiff::Timestamp;
-use uuid::Uuid;
 
 use super::{
     documents::date,
     head_value,
     overlay::Listing,
-    schema::{BY_PARTNER, BY_PLACE, DUE, EVENTS, HOLDS, RESERVATIONS, WAITLIST},
+    schema::{BY_PARTNER, BY_PLACE, DUE, EVENTS, HOLDS, OPERATIONS, RESERVATIONS, WAITLIST},
 };
 use crate::{
     domain::{EventId, PartnerId, Reservation, ReservationId, Status, Version},
@@ -379,14 +378,27 @@ fn date_from(at: Timestamp) -> bson::DateTime {
     if is_before { bson::DateTime::from_millis(date.timestamp_millis() + 1) } else { date }
 }
 
-/// The query for reservations of an event by their uuids.
-pub(super) fn named(event_id: &EventId, uuids: &[Uuid]) -> RawDocumentBuf {
-    let ids = uuids.iter().map(|uuid| ReservationId { event_id: event_id.clone(), uuid: *uuid }.to_string());
+/// The query for reservations by their ids.
+pub(super) fn named(ids: &[ReservationId]) -> RawDocumentBuf {
+    let events: HashSet<_> = ids.iter().map(|id| id.event_id.as_str()).collect();
     rawdoc! {
         "find": RESERVATIONS,
-        "filter": { "_id": { "$in": strings(ids) }, "eventId": event_id.as_str() },
+        // The events are for a cluster whose shards are chosen by them.
+        "filter": {
+            "_id": { "$in": strings(ids.iter().map(ToString::to_string)) },
+            "eventId": { "$in": strings(events.into_iter()) },
+        },
         // One more than there can be, so that the server need not be asked whether there are more.
-        "batchSize": count(uuids.len() + 1),
+        "batchSize": count(ids.len() + 1),
+    }
+}
+
+/// The query for records of an event's operations by their ids.
+pub(super) fn recorded<'a>(event_id: &EventId, ids: impl Iterator<Item = &'a str>) -> RawDocumentBuf {
+    rawdoc! {
+        "find": OPERATIONS,
+        "filter": { "_id": { "$in": strings(ids) }, "eventId": event_id.as_str() },
+        "batchSize": BATCH,
     }
 }
 

@@ -158,8 +158,8 @@ impl MongoStore {
         let waiting = |journal: &Newest| -> Vec<_> {
             journal.iter().filter(|entry| entry.status == Status::Waitlisted).cloned().collect()
         };
-        let doubtful: Vec<_> = waiting(&journal).iter().map(|entry| entry.id.uuid).collect();
-        for state in look_up(&self.readers, event_id, &doubtful, Concern::Majority, deadline).await? {
+        let doubtful: Vec<_> = waiting(&journal).iter().map(|entry| entry.id.clone()).collect();
+        for state in look_up(&self.readers, &doubtful, Concern::Majority, deadline).await? {
             journal.learn(state);
         }
         let in_journal = waiting(&journal);

@@ -4,7 +4,7 @@ use bson::{Document, RawDocumentBuf, doc, rawdoc};
 use tokio::time::Instant;
 
 use super::{
-    deployment::{CommandError, Deployment},
+    deployment::{CommandError, Deployment, Kind},
     documents::FORMAT,
 };
 use crate::{domain::Status, store::StoreError};
@@ -13,6 +13,8 @@ use crate::{domain::Status, store::StoreError};
 pub(super) const EVENTS: &str = "events";
 /// Reservations; see [`super::documents::ReservationDocument`].
 pub(super) const RESERVATIONS: &str = "reservations";
+/// Records of keyed operations; see [`super::documents::RecordDocument`].
+pub(super) const OPERATIONS: &str = "operations";
 /// One document per process, written to hasten the proof of a read; see [`super::proof`].
 pub(super) const PULSES: &str = "pulses";
 /// The index by which events with a journal are found. Its key never changes, so commits do not move it.
@@ -32,8 +34,15 @@ pub(super) const HOLDS: &str = "holds";
 /// How long the pulse of a process that is gone stays.
 const PULSE_EXPIRES_AFTER_SECS: i32 = 24 * 60 * 60;
 
-/// Makes what is missing, and brings the validators up to date. Safe to run in many processes at once.
-pub(super) async fn prepare(deployment: &Deployment, deadline: Instant) -> Result<(), StoreError> {
+/// One collection as it must be.
+struct Wanted {
+    name: &'static str,
+    validator: Option<Document>,
+    indexes: Vec<Document>,
+}
+
+/// Everything that must be there.
+fn wanted() -> [Wanted; 4] {
     let journaled = doc! {
         "name": JOURNALED,
         "key": { "format": 1, "_id": 1 },
@@ -45,15 +54,110 @@ pub(super) async fn prepare(deployment: &Deployment, deadline: Instant) -> Resul
         "partialFilterExpression": { "dueAt": { "$exists": true } },
     };
     let expiry = doc! { "name": "expiry", "key": { "at": 1 }, "expireAfterSeconds": PULSE_EXPIRES_AFTER_SECS };
-    let events = async {
-        collection(deployment, EVENTS, event_validator(), deadline).await?;
-        indexes(deployment, EVENTS, [journaled, due], deadline).await
+    [
+        Wanted { name: EVENTS, validator: Some(event_validator()), indexes: vec![journaled, due] },
+        Wanted { name: RESERVATIONS, validator: Some(reservation_validator()), indexes: reservation_indexes().into() },
+        Wanted { name: OPERATIONS, validator: Some(operation_validator()), indexes: Vec::new() },
+        Wanted { name: PULSES, validator: None, indexes: vec![expiry] },
+    ]
+}
+
+/// Makes what is missing, and brings the validators up to date. Safe to run in many processes at once.
+pub(super) async fn prepare(deployment: &Deployment, deadline: Instant) -> Result<(), StoreError> {
+    let prepare = async |Wanted { name, validator, indexes: wanted }: Wanted| {
+        if let Some(validator) = validator {
+            collection(deployment, name, validator, deadline).await?;
+        }
+        indexes(deployment, name, wanted, deadline).await
     };
-    let reservations = async {
-        collection(deployment, RESERVATIONS, reservation_validator(), deadline).await?;
-        indexes(deployment, RESERVATIONS, reservation_indexes(), deadline).await
+    let [events, reservations, operations, pulses] = wanted();
+    tokio::try_join!(prepare(events), prepare(reservations), prepare(operations), prepare(pulses)).map(drop)
+}
+
+/// Makes again what is missing, and says what that was. A validator that differs is left as it is: it may be another
+/// version's, whose process prepares it at its start.
+///
+/// # Errors
+/// `Misconfigured` when something stands there that must be changed by hand.
+pub(super) async fn mend(deployment: &Deployment, deadline: Instant) -> Result<Vec<String>, StoreError> {
+    let mut made = Vec::new();
+    for Wanted { name, validator, indexes: wanted } in wanted() {
+        let stands = listed(deployment, rawdoc! { "listCollections": 1, "filter": { "name": name } }, deadline).await?;
+        let Some(stands) = stands.into_iter().next() else {
+            if let Some(validator) = validator {
+                collection(deployment, name, validator, deadline).await?;
+            }
+            indexes(deployment, name, wanted, deadline).await?;
+            made.push(format!(
+                "the collection {name} was not there and is made anew, empty; if it was dropped, what it held must come from \
+                 a backup"
+            ));
+            continue;
+        };
+        let has_validator = stands.get_document("options").is_ok_and(|options| options.contains_key("validator"));
+        if let Some(validator) = validator.filter(|_| !has_validator) {
+            collection(deployment, name, validator, deadline).await?;
+            made.push(format!("the validator of the collection {name} was missing and is made anew"));
+        }
+        let stand = listed(deployment, rawdoc! { "listIndexes": name }, deadline).await?;
+        let missing = missing_of(name, wanted, &stand)?;
+        if !missing.is_empty() {
+            let names: Vec<_> =
+                missing.iter().map(|index| index.get_str("name").unwrap_or_default().to_owned()).collect();
+            indexes(deployment, name, missing, deadline).await?;
+            made.push(format!("indexes of the collection {name} were missing and are made anew: {}", names.join(", ")));
+        }
+    }
+    Ok(made)
+}
+
+/// Those of the indexes that are `wanted` which do not stand there.
+fn missing_of(collection: &str, wanted: Vec<Document>, stand: &[Document]) -> Result<Vec<Document>, StoreError> {
+    let mut missing = Vec::new();
+    for index in wanted {
+        let name = index.get_str("name").unwrap_or_default();
+        let Some(found) = stand.iter().find(|found| found.get_str("name").is_ok_and(|found| found == name)) else {
+            missing.push(index);
+            continue;
+        };
+        let shape = |index: &Document| {
+            let number = |value: &bson::Bson| {
+                value.as_i32().map(i64::from).or(value.as_i64()).or_else(|| {
+                    #[expect(clippy::cast_possible_truncation, reason = "an index's direction is 1 or -1")]
+                    value.as_f64().map(|number| number as i64)
+                })
+            };
+            let key = index.get_document("key").ok();
+            let key =
+                key.map(|key| key.iter().map(|(field, value)| (field.clone(), number(value))).collect::<Vec<_>>());
+            (key, index.get_document("partialFilterExpression").ok().cloned())
+        };
+        let by_hand = |what: &str| {
+            let why = format!("the index {name} of the collection {collection} {what}");
+            Err(StoreError::Misconfigured(why))
+        };
+        if shape(found) != shape(&index) {
+            return by_hand("is not the one that TicketBoss makes; drop it, and it is made anew");
+        }
+        if found.get_bool("hidden").unwrap_or(false) {
+            return by_hand("is hidden, so that nothing can use it; unhide it");
+        }
+    }
+    Ok(missing)
+}
+
+/// The documents that a listing command gives; none of a collection that is not there.
+async fn listed(deployment: &Deployment, list: RawDocumentBuf, deadline: Instant) -> Result<Vec<Document>, StoreError> {
+    let reply = match deployment.run(list, deadline).await {
+        Ok(reply) => reply,
+        Err(CommandError::Refused(why) | CommandError::Unclear(why)) if why.contains("NamespaceNotFound") => {
+            return Ok(Vec::new());
+        }
+        Err(error) => return Err(error.into()),
     };
-    tokio::try_join!(events, reservations, indexes(deployment, PULSES, [expiry], deadline)).map(drop)
+    let batch = reply.get_document("cursor").and_then(|cursor| cursor.get_array("firstBatch"));
+    let batch = batch.map_err(|_| StoreError::Unavailable("a listing came without its batch".to_owned()))?;
+    Ok(batch.iter().filter_map(|item| item.as_document().cloned()).collect())
 }
 
 /// Every index costs settling speed. The full ones are on fields that never change, so a changed reservation moves only in
@@ -116,9 +220,22 @@ async fn indexes(
     indexes: impl IntoIterator<Item = Document>,
     deadline: Instant,
 ) -> Result<(), StoreError> {
-    let create = raw(&doc! { "createIndexes": name, "indexes": indexes.into_iter().collect::<Vec<_>>() })?;
-    deployment.run(create, deadline).await?;
-    Ok(())
+    let indexes: Vec<_> = indexes.into_iter().collect();
+    if indexes.is_empty() {
+        return Ok(());
+    }
+    let mut create = doc! { "createIndexes": name, "indexes": indexes };
+    if deployment.kind(deadline).await? == Kind::ReplicaSet {
+        // The server's default waits for all voting nodes, also for one that is down.
+        create.insert("commitQuorum", "majority");
+    }
+    match deployment.run(raw(&create)?, deadline).await {
+        Ok(_) => Ok(()),
+        Err(CommandError::Refused(why) | CommandError::Forbidden(why)) => {
+            Err(StoreError::Misconfigured(format!("the indexes of the collection {name} cannot be made: {why}")))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn raw(command: &Document) -> Result<RawDocumentBuf, StoreError> {
@@ -160,6 +277,11 @@ fn event_validator() -> Document {
         },
         "$expr": { "$eq": ["$totalSeats", { "$add": ["$availableSeats", "$confirmedSeats", "$heldSeats"] }] },
     }
+}
+
+/// A record is only ever looked up by its `_id`.
+fn operation_validator() -> Document {
+    doc! { "format": FORMAT, "version": { "$gte": 0 }, "eventId": { "$gt": "" } }
 }
 
 /// Checked for every reservation that is settled, so it is made of comparisons, which the server does in a quarter of the

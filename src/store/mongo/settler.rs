@@ -9,18 +9,20 @@ use std::{
     time::Duration,
 };
 
-use bson::{Document, RawArrayBuf, RawDocumentBuf, raw::cstr, rawdoc};
+use bson::{Document, RawArrayBuf, RawDocumentBuf, doc, raw::cstr, rawdoc};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::time::{Instant, sleep};
 
 use super::{
     deployment::{CommandError, Concern, Deployment, write_errors},
     documents::{FORMAT, JournalDocument, ReservationDocument},
-    journal::{Entry, Journals, Unsettled},
-    schema::{EVENTS, JOURNALED, RESERVATIONS},
+    journal::{Entry, Journals, Record, Unsettled},
+    proof::Prover,
+    schema::{EVENTS, JOURNALED, OPERATIONS, PULSES, RESERVATIONS},
 };
 use crate::{
     domain::{EventId, Version},
-    store::StoreError,
+    store::{StoreError, Trimmed},
 };
 
 /// Documents in one bulk write: large enough to spare round trips, small enough to be acknowledged in good time.
@@ -37,23 +39,34 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long an event must be quiet before its settled keys are trimmed without a commit: under load the next commit
-/// takes them along for nothing. Shorter than the time between two sweeps, or else other processes would take the keys for
-/// left behind.
+/// takes them along for nothing.
 const QUIET: Duration = Duration::from_millis(500);
 
 /// How often entries left behind by others are looked for.
-const SWEEP_EVERY: Duration = Duration::from_secs(1);
+const SWEEP_EVERY: Duration = Duration::from_millis(400);
 
 /// Events that a sweep asks for at once.
-const SWEEP_PAGE: i32 = 100;
+const SWEEP_PAGE: i32 = 1_000;
 
-/// Error code of a duplicate key.
-pub(super) const DUPLICATE_KEY: i32 = 11_000;
+/// Events whose journals a sweep reads side by side.
+const SWEEPS_MAX: usize = 8;
+
+/// Events that one bulk write trims: large enough to spare round trips, small enough to be acknowledged in good time.
+const TRIM_EVENTS: usize = 250;
+
+/// Trims that are under way at once, in connections that commits need too.
+const TRIMS_MAX: usize = 4;
+
+/// How long a process is taken for alive after its pulse. While it has something in hand it shows one every
+/// [`SWEEP_EVERY`]; what it is only slow to settle or trim is left to it. Of one that is gone the work waits as long. (One that
+/// is taken for gone by mistake loses nothing: what two settle is settled once.)
+const LIVES_FOR: Duration = Duration::from_secs(1);
 
 /// Does the settler's work until its task is ended.
 #[derive(Debug)]
 pub(super) struct Settler {
     pub(super) deployment: Arc<Deployment>,
+    pub(super) prover: Arc<Prover>,
     pub(super) journals: Arc<Journals>,
     /// Events whose journal could not be read, so that each is complained of once.
     pub(super) unreadable: Mutex<HashSet<EventId>>,
@@ -86,35 +99,55 @@ impl Settler {
         }
     }
 
-    /// Trims quiet events and sweeps, as long as the task lives. The first sweep settles everything it finds: whoever
-    /// wrote it before this process started may be gone.
-    pub(super) async fn tidy_forever(&self) {
-        let mut seen: Option<HashSet<(EventId, Version)>> = None;
-        let mut next_sweep = Instant::now();
+    /// Trims quiet events, as long as the task lives.
+    pub(super) async fn trim_forever(&self) {
         loop {
-            if Instant::now() >= next_sweep {
-                let swept = self.sweep(seen.as_ref()).await;
-                next_sweep = Instant::now() + if swept.is_ok() { SWEEP_EVERY } else { RETRY_PAUSE };
-                match swept {
-                    Ok(now_seen) => seen = Some(now_seen),
-                    Err(why) => log::debug!("a sweep failed and is tried again: {why}"),
-                }
-            }
             self.trim(Instant::now() - QUIET).await;
-            // Something settled a moment ago becomes quiet soon; otherwise only the next sweep is due.
-            let wait = if self.journals.has_settled() { QUIET / 2 } else { SWEEP_EVERY };
-            sleep(wait).await;
+            sleep(QUIET / 2).await;
         }
     }
 
-    /// Takes settled keys out of the events that nothing has touched since `before`.
-    pub(super) async fn trim(&self, before: Instant) {
-        for (event_id, keys) in self.journals.to_trim(before) {
-            match self.trim_event(&event_id, &keys).await {
-                Ok(true) => self.journals.trimmed(&event_id, &keys),
-                Ok(false) => {}
-                Err(why) => log::debug!(event_id:%; "trimming failed and is tried again: {why}"),
+    /// Sweeps, as long as the task lives. The first sweep settles everything it finds: whoever wrote it before this process
+    /// started may be gone, and was most likely this one's predecessor.
+    pub(super) async fn sweep_forever(&self) {
+        let mut seen: Option<HashSet<(EventId, Version)>> = None;
+        loop {
+            if self.journals.event_count() > 0
+                && let Err(why) = self.prover.pulse(&self.deployment, Instant::now() + PATIENCE).await
+            {
+                log::debug!("this process could not show that it lives: {why}");
             }
+            let swept = self.sweep(seen.as_ref()).await;
+            let pause = if swept.is_ok() { SWEEP_EVERY } else { RETRY_PAUSE };
+            match swept {
+                Ok(now_seen) => seen = Some(now_seen),
+                Err(why) => log::debug!("a sweep failed and is tried again: {why}"),
+            }
+            self.journals.retry_refused();
+            sleep(pause).await;
+        }
+    }
+
+    /// Takes settled keys out of the events that nothing has touched since `before`: many at once, for each waits for a
+    /// majority.
+    pub(super) async fn trim(&self, before: Instant) {
+        let mut quiet = self.journals.to_trim(before);
+        let mut trims = Vec::new();
+        while !quiet.is_empty() {
+            let rest = quiet.split_off(TRIM_EVENTS.min(quiet.len()));
+            trims.push(self.trim_together(std::mem::replace(&mut quiet, rest)));
+        }
+        stream::iter(trims).buffer_unordered(TRIMS_MAX).collect::<()>().await;
+    }
+
+    async fn trim_together(&self, events: Vec<(EventId, Vec<Version>)>) {
+        match self.trim_events(&events).await {
+            Ok(trimmed) => {
+                for (event_id, keys) in trimmed {
+                    self.journals.trimmed(event_id, keys);
+                }
+            }
+            Err(why) => log::debug!(events = events.len(); "trimming failed and is tried again: {why}"),
         }
     }
 
@@ -131,26 +164,17 @@ impl Settler {
         let (mut size, mut bytes) = (0, 0);
         let mut queue = queue.into_iter().peekable();
         while let Some(unsettled) = queue.next() {
-            size += unsettled.entries.len();
+            size += unsettled.entries.len() + unsettled.records.len();
             bytes += unsettled.bytes();
             chunk.push(unsettled);
-            let full = queue
-                .peek()
-                .is_none_or(|next| size + next.entries.len() > BULK_MAX || bytes + next.bytes() > BULK_BYTES_MAX);
+            let full = queue.peek().is_none_or(|next| {
+                size + next.entries.len() + next.records.len() > BULK_MAX || bytes + next.bytes() > BULK_BYTES_MAX
+            });
             if full {
                 (size, bytes) = (0, 0);
                 let chunk = std::mem::take(&mut chunk);
                 match self.settle_chunk(&chunk).await {
-                    Ok(failed) => {
-                        let (left, done): (Vec<_>, Vec<_>) =
-                            chunk.into_iter().partition(|unsettled| holds_any(unsettled, &failed));
-                        let done = done.into_iter().map(|unsettled| (unsettled.event_id, unsettled.key));
-                        self.journals.settle(done, Instant::now());
-                        if let Some((id, why)) = failed.into_iter().next() {
-                            result = Err(StoreError::Unreadable(format!("reservation {id}: {why}")));
-                        }
-                        self.journals.put_back(left);
-                    }
+                    Ok(refused) => self.note_settled(chunk, &refused),
                     Err(error) => {
                         result = Err(error.into());
                         self.journals.put_back(chunk);
@@ -159,6 +183,33 @@ impl Settler {
             }
         }
         result
+    }
+
+    /// Takes note of what became of some commits, whose reservations the server has but for those `refused`: by reservation id,
+    /// the server's reason.
+    fn note_settled(&self, chunk: Vec<Unsettled>, refused: &HashMap<String, String>) {
+        let reason = |unsettled: &Unsettled| {
+            let records = unsettled.records.iter().map(|record| record.id.clone());
+            let mut ids = unsettled.entries.iter().map(|entry| entry.reservation.id.to_string()).chain(records);
+            ids.find_map(|id| refused.get(&id).map(|why| (id, why)))
+        };
+        let mut done = Vec::with_capacity(chunk.len());
+        for unsettled in chunk {
+            let Some((id, why)) = (if refused.is_empty() { None } else { reason(&unsettled) }) else {
+                done.push((unsettled.event_id, unsettled.key));
+                continue;
+            };
+            let event_id = unsettled.event_id.clone();
+            if self.journals.refuse(unsettled) {
+                log::error!(code = "settling-refused", event_id:%, reservation_id = id.as_str();
+                    "MongoDB refuses a reservation that was accepted. It stays in its event's journal, where it can be read, \
+                     and is tried again until it is taken; most likely an index or a validator that TicketBoss did not make \
+                     must be dropped: {why}");
+            }
+        }
+        for event_id in self.journals.settle(done, Instant::now()) {
+            log::info!(code = "settling-taken", event_id:%; "MongoDB takes all reservations of the event again");
+        }
     }
 
     /// One insert for new reservations and one update for changed ones. Returns those that the server refused.
@@ -172,9 +223,12 @@ impl Settler {
         }
         let (new, changed): (Vec<&Entry>, Vec<&Entry>) =
             newest.into_values().partition(|entry| entry.reservation.version == entry.reservation.created_version);
-        let (inserted, updated) = tokio::join!(self.insert(&new), self.update(&changed));
+        let records: Vec<&Record> = chunk.iter().flat_map(|unsettled| unsettled.records.iter()).collect();
+        let (inserted, updated, recorded) =
+            tokio::join!(self.insert(&new), self.update(&changed), self.insert_records(&records));
         let mut failed = inserted?;
         failed.extend(updated?);
+        failed.extend(recorded?);
         Ok(failed)
     }
 
@@ -188,6 +242,25 @@ impl Settler {
         let command = rawdoc! { "insert": RESERVATIONS, "ordered": false, "documents": documents };
         let bulk = self.bulk(command, entries).await?;
         Ok(bulk.refused)
+    }
+
+    /// Records of operations, which never change: one whose `_id` is there is written.
+    async fn insert_records(&self, records: &[&Record]) -> Result<HashMap<String, String>, CommandError> {
+        let mut refused = HashMap::new();
+        if records.is_empty() {
+            return Ok(refused);
+        }
+        let mut documents = RawArrayBuf::new();
+        for record in records {
+            documents.push(&record.raw);
+        }
+        let command = rawdoc! { "insert": OPERATIONS, "ordered": false, "documents": documents };
+        let reply = self.deployment.write(command, Instant::now() + PATIENCE).await?;
+        for error in write_errors(&reply)?.into_iter().filter(|error| !error.id_exists) {
+            let record = records.get(error.index).ok_or_else(|| CommandError::Unclear(error.message.clone()))?;
+            refused.insert(record.id.clone(), error.message);
+        }
+        Ok(refused)
     }
 
     /// Changed reservations, each written unless a newer state stands there.
@@ -214,7 +287,7 @@ impl Settler {
         let reply = self.deployment.write(command, Instant::now() + PATIENCE).await?;
         for error in write_errors(&reply)? {
             let entry = *entries.get(error.index).ok_or_else(|| CommandError::Unclear(error.message.clone()))?;
-            if error.code == DUPLICATE_KEY {
+            if error.id_exists {
                 bulk.duplicate.push(entry);
             } else {
                 bulk.refused.insert(entry.reservation.id.to_string(), error.message);
@@ -223,41 +296,78 @@ impl Settler {
         Ok(bulk)
     }
 
-    /// Takes `keys` out of an event document, at the state it has now. `Ok(false)` when it moved on meanwhile.
-    async fn trim_event(&self, event_id: &EventId, keys: &[Version]) -> Result<bool, CommandError> {
+    /// Takes settled keys out of some event documents, each at the state that it has now. Returns those that are out.
+    async fn trim_events<'a>(
+        &self,
+        events: &'a [(EventId, Vec<Version>)],
+    ) -> Result<Vec<(&'a EventId, &'a [Version])>, CommandError> {
         let deadline = Instant::now() + PATIENCE;
-        let find = rawdoc! {
-            "find": EVENTS,
-            "filter": { "_id": event_id.as_str() },
-            "projection": { "version": 1, "head": 1 },
-            "singleBatch": true,
-        };
-        let found = self.deployment.read(find, Concern::Local, deadline).await?;
-        let Some((version, head)) = found.first().and_then(|event| Some((event.get("version")?, event.get("head")?)))
-        else {
-            return Ok(false);
-        };
-        let mut filter = Document::new();
-        filter.insert("_id", event_id.as_str());
-        filter.insert("version", version);
-        filter.insert("head", head);
-        let filter = RawDocumentBuf::try_from(&filter).map_err(|why| CommandError::Refused(why.to_string()))?;
-        let mut unset = RawDocumentBuf::new();
-        for key in keys {
-            unset.append(super::journal_path(*key), "");
-        }
+        let stand = self.find_events(events, rawdoc! { "version": 1, "head": 1 }, deadline).await?;
         let mut updates = RawArrayBuf::new();
-        updates.push(rawdoc! { "q": filter, "u": { "$unset": unset } });
-        let update = rawdoc! { "update": EVENTS, "updates": updates };
-        let reply = self.deployment.write(update, deadline).await?;
-        if let Some(error) = write_errors(&reply)?.pop() {
-            return Err(CommandError::Refused(error.message));
+        let mut is_empty = true;
+        for (event_id, keys) in events {
+            let state = stand.get(event_id.as_str());
+            let Some((version, head)) = state.and_then(|event| Some((event.get("version")?, event.get("head")?)))
+            else {
+                continue;
+            };
+            let filter = doc! { "_id": event_id.as_str(), "version": version, "head": head };
+            let filter = RawDocumentBuf::try_from(&filter).map_err(|why| CommandError::Refused(why.to_string()))?;
+            let mut unset = RawDocumentBuf::new();
+            for key in keys {
+                unset.append(super::journal_path(*key), "");
+                unset.append(super::records_path(*key), "");
+            }
+            updates.push(rawdoc! { "q": filter, "u": { "$unset": unset } });
+            is_empty = false;
         }
-        Ok(reply.get_i32("n").is_ok_and(|matched| matched == 1))
+        if is_empty {
+            return Ok(Vec::new());
+        }
+        let update = rawdoc! { "update": EVENTS, "ordered": false, "updates": updates };
+        let reply = self.deployment.write(update, deadline).await?;
+        let pairs = events.iter().map(|(event_id, keys)| (event_id, keys.as_slice()));
+        if reply.get_i32("n").is_ok_and(|matched| usize::try_from(matched) == Ok(events.len())) {
+            return Ok(pairs.collect());
+        }
+        // Some have moved on meanwhile, or were refused; the reply does not tell which.
+        let keys = rawdoc! { "keys": journal_keys() };
+        let stand = self.find_events(events, keys, deadline).await?;
+        let is_out = |event_id: &EventId, keys: &[Version]| {
+            let stands = stand.get(event_id.as_str()).and_then(|event| event.get_array("keys").ok());
+            let stands: HashSet<Version> =
+                stands.into_iter().flatten().filter_map(journal_key).map(|(key, _)| key).collect();
+            !keys.iter().any(|key| stands.contains(key))
+        };
+        Ok(pairs.filter(|(event_id, keys)| is_out(event_id, keys)).collect())
     }
 
-    /// Queues entries that others left behind: those that stood there at the last sweep already, or all of them at the
-    /// first one (`seen_before` is `None`). Returns the keys that stand there now.
+    /// The primary's view of some events, by their ids.
+    async fn find_events(
+        &self,
+        events: &[(EventId, Vec<Version>)],
+        fields: RawDocumentBuf,
+        deadline: Instant,
+    ) -> Result<HashMap<String, Document>, CommandError> {
+        let mut ids = RawArrayBuf::new();
+        for (event_id, _) in events {
+            ids.push(event_id.as_str());
+        }
+        let find = rawdoc! {
+            "find": EVENTS,
+            "filter": { "_id": { "$in": ids } },
+            "projection": fields,
+            // One more than there can be, so that the server need not be asked whether there are more.
+            "batchSize": i64::try_from(events.len() + 1).unwrap_or(i64::MAX),
+        };
+        let found = self.deployment.read(find, Concern::Local, deadline).await?;
+        let by_id = |event: Document| Some((event.get_str("_id").ok()?.to_owned(), event));
+        Ok(found.into_iter().filter_map(by_id).collect())
+    }
+
+    /// Queues entries that were left behind: those that stood there at the last sweep already, unless the process that made the
+    /// commit shows that it lives; or all of them at the first one (`seen_before` is `None`). Returns the keys that stand there
+    /// now.
     async fn sweep(
         &self,
         seen_before: Option<&HashSet<(EventId, Version)>>,
@@ -265,25 +375,81 @@ impl Settler {
         let deadline = Instant::now() + PATIENCE;
         let mut seen = HashSet::new();
         let mut after = String::new();
+        let mut living: Option<HashSet<String>> = None;
         loop {
             let page = self.journaled_after(&after, deadline).await?;
             let Some(last) = page.last().and_then(|event| event.get_str("_id").ok()) else { return Ok(seen) };
             after = last.to_owned();
+            let living = match &mut living {
+                Some(living) => &*living,
+                unknown => &*unknown.insert(self.living(deadline).await?),
+            };
+            let mut left = Vec::new();
             for event in page {
                 let Some(event_id) = event.get_str("_id").ok().and_then(|id| EventId::parse(id).ok()) else { continue };
-                let keys = event.get_array("keys").into_iter().flatten().filter_map(|key| key.as_str()?.parse().ok());
-                let keys: Vec<Version> = keys.map(Version).collect();
-                let is_left = |key: &Version| {
-                    let stood = seen_before.is_none_or(|seen| seen.contains(&(event_id.clone(), *key)));
-                    stood && !self.journals.knows(&event_id, *key)
-                };
-                if keys.iter().any(is_left) {
-                    let queued = self.queue_event(&event_id, is_left, deadline).await;
-                    self.complain_once(&event_id, queued)?;
+                let mut left_here = Vec::new();
+                for (key, by) in event.get_array("keys").into_iter().flatten().filter_map(journal_key) {
+                    let is_left = seen_before.is_none_or(|seen| {
+                        let in_other_hands = by.is_some_and(|by| living.contains(by));
+                        seen.contains(&(event_id.clone(), key)) && !in_other_hands
+                    });
+                    if is_left && !self.journals.knows(&event_id, key) {
+                        left_here.push(key);
+                    }
+                    seen.insert((event_id.clone(), key));
                 }
-                seen.extend(keys.into_iter().map(|key| (event_id.clone(), key)));
+                if !left_here.is_empty() {
+                    left.push((event_id, left_here));
+                }
             }
+            let queued: Vec<_> =
+                left.into_iter().map(|(event_id, keys)| self.take_over(event_id, keys, deadline)).collect();
+            stream::iter(queued).buffer_unordered(SWEEPS_MAX).try_collect::<()>().await?;
         }
+    }
+
+    /// Queues what an unclear commit of this process may have left in the event's journal. Whoever is told afterwards that it
+    /// was made finds it in every list from then on.
+    pub(super) async fn clear_doubt(&self, event_id: &EventId, deadline: Instant) -> Result<(), StoreError> {
+        if !self.journals.take_doubt(event_id) {
+            return Ok(());
+        }
+        let cleared = async {
+            let event = [(event_id.clone(), Vec::new())];
+            let found = self.find_events(&event, rawdoc! { "keys": journal_keys() }, deadline).await?;
+            let keys =
+                found.values().filter_map(|event| event.get_array("keys").ok()).flatten().filter_map(journal_key);
+            let own = keys.filter(|(_, by)| *by == Some(self.prover.process())).map(|(key, _)| key);
+            let own: Vec<_> = own.filter(|key| !self.journals.knows(event_id, *key)).collect();
+            if own.is_empty() {
+                return Ok(());
+            }
+            self.queue_event(event_id, |key| own.contains(key), deadline).await
+        };
+        let cleared = cleared.await;
+        if cleared.is_err() {
+            self.journals.doubt(event_id);
+        }
+        cleared
+    }
+
+    /// Queues these entries of an event, which others left behind.
+    async fn take_over(&self, event_id: EventId, keys: Vec<Version>, deadline: Instant) -> Result<(), StoreError> {
+        let queued = self.queue_event(&event_id, |key| keys.contains(key), deadline).await;
+        self.complain_once(&event_id, queued)
+    }
+
+    /// The other processes that have shown within the last moments that they live, by the database's clock.
+    async fn living(&self, deadline: Instant) -> Result<HashSet<String>, CommandError> {
+        let since = i64::try_from(LIVES_FOR.as_millis()).unwrap_or(i64::MAX);
+        let find = rawdoc! {
+            "find": PULSES,
+            "filter": { "$expr": { "$gt": ["$at", { "$subtract": ["$$NOW", since] }] } },
+            "projection": { "_id": 1 },
+        };
+        let found = self.deployment.read(find, Concern::Local, deadline).await?;
+        let ids = found.iter().filter_map(|pulse| pulse.get_str("_id").ok()).filter(|id| *id != self.prover.process());
+        Ok(ids.map(str::to_owned).collect())
     }
 
     /// Passes on what came of looking at an event, but for what cannot be read: one such event must not keep the others
@@ -309,7 +475,7 @@ impl Settler {
             "filter": { "format": FORMAT, "journal": { "$gt": {} }, "_id": { "$gt": after } },
             "hint": JOURNALED,
             "sort": { "format": 1, "_id": 1 },
-            "projection": { "keys": { "$map": { "input": { "$objectToArray": "$journal" }, "in": "$$this.k" } } },
+            "projection": { "keys": journal_keys() },
             "singleBatch": true,
             "batchSize": SWEEP_PAGE,
         };
@@ -331,7 +497,12 @@ impl Settler {
         };
         let found = self.deployment.read(find, Concern::Majority, deadline).await?;
         let Some(document) = found.into_iter().next() else { return Ok(()) };
-        let journal = JournalDocument::read(document, |_| true)?;
+        let mut records = JournalDocument::read_records(document.clone())?;
+        let mut journal = JournalDocument::read(document, |_| true)?;
+        // A process of an earlier version of this program takes out the reservations alone.
+        for key in records.keys() {
+            journal.entry(*key).or_default();
+        }
         for (key, reservations) in journal.into_iter().filter(|(key, _)| wanted(key)) {
             let entry = |reservation: &Arc<_>| {
                 let raw = ReservationDocument::raw(reservation)?;
@@ -340,10 +511,35 @@ impl Settler {
             let entries: bson::error::Result<Arc<[Entry]>> = reservations.iter().map(entry).collect();
             let entries = entries.map_err(|why| StoreError::Unreadable(format!("event {event_id}: {why}")))?;
             log::debug!(event_id:%, version = key.0, entries = entries.len(); "settling entries left in the journal");
-            self.journals.enqueue(Unsettled { event_id: event_id.clone(), key, entries });
+            let records = records.remove(&key).unwrap_or_default().into_iter().map(|raw| {
+                let id = raw.get_str("_id").map(str::to_owned);
+                id.map(|id| Record { id, raw })
+            });
+            let records: Result<Arc<[Record]>, _> = records.collect();
+            let records = records.map_err(|why| StoreError::Unreadable(format!("event {event_id}: {why}")))?;
+            let trimmed = Trimmed::default();
+            self.journals.enqueue(Unsettled { event_id: event_id.clone(), key, entries, records, trimmed });
         }
         Ok(())
     }
+}
+
+/// What gives the keys of an event's journal, each as [`journal_key`] reads it.
+fn journal_keys() -> RawDocumentBuf {
+    rawdoc! { "$map": {
+        // A commit's records lie under the same key, for longer if an earlier version of this program took out the rest.
+        "input": { "$concatArrays": [
+            { "$objectToArray": { "$ifNull": ["$journal", {}] } },
+            { "$objectToArray": { "$ifNull": ["$records", {}] } },
+        ] },
+        "in": { "key": "$$this.k", "by": "$$this.v.by" },
+    } }
+}
+
+/// A key of a journal, and the process that made its commit if that is told.
+fn journal_key(key: &bson::Bson) -> Option<(Version, Option<&str>)> {
+    let key = key.as_document()?;
+    Some((Version(key.get_str("key").ok()?.parse().ok()?), key.get_str("by").ok()))
 }
 
 /// What became of a bulk write's statements; those not named were done.
@@ -371,10 +567,6 @@ fn updates(entries: &[&Entry], upsert: bool) -> RawDocumentBuf {
         updates.push(update);
     }
     rawdoc! { "update": RESERVATIONS, "ordered": false, "updates": updates }
-}
-
-fn holds_any(unsettled: &Unsettled, failed: &HashMap<String, String>) -> bool {
-    !failed.is_empty() && unsettled.entries.iter().any(|entry| failed.contains_key(&entry.reservation.id.to_string()))
 }
 
 #[cfg(test)]

@@ -13,8 +13,8 @@ use crate::store::StoreError;
 /// How old an answer to "are you ready" may be, so that many probes cost one write.
 const READY_FOR: Duration = Duration::from_millis(250);
 
-/// How long a probe may take; an orchestrator's own limit is often one second.
-const READY_PATIENCE: Duration = Duration::from_millis(900);
+/// How long the write of a probe may take: less than who asks waits, so that the reason is told and not only that none came.
+const READY_PATIENCE: Duration = Duration::from_millis(700);
 
 impl MongoStore {
     /// Makes sure that the deployment can acknowledge a commit, and says what it lacks.
@@ -56,7 +56,10 @@ impl MongoStore {
             return answer.clone();
         }
         let answer = self.prover.pulse(&self.deployment, Instant::now() + READY_PATIENCE).await;
-        let answer = answer.map_err(StoreError::from);
+        let fault = self.deployment.schema.fault();
+        let answer = answer
+            .map_err(StoreError::from)
+            .and_then(|()| fault.map_or(Ok(()), |fault| Err(StoreError::Misconfigured(fault))));
         *ready = Some((Instant::now(), answer.clone()));
         answer
     }

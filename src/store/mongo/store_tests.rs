@@ -276,7 +276,13 @@ impl Play {
         let count = self.random.random_range(0..12);
         let named: Vec<_> = self.known.keys().copied().take(count).chain([Uuid::from_u128(1)]).collect();
         let partners = ["acme", "globex", "nobody"].map(|partner| PartnerId::parse(partner).expect("a partner"));
-        let wanted = Wanted { reservations: named.clone(), waitlist: count, holds: count, partners: partners.to_vec() };
+        let wanted = Wanted {
+            reservations: named.clone(),
+            waitlist: count,
+            holds: count,
+            partners: partners.to_vec(),
+            ..Wanted::default()
+        };
         let facts = self.store.facts(&self.snapshot, &wanted, soon()).await.expect(what);
 
         let named = named.iter().filter_map(|uuid| Some((*uuid, self.known.get(uuid)?.clone()))).collect();

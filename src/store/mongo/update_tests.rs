@@ -69,7 +69,7 @@ fn only_what_differs_is_written() {
     check("seats in all", &["totalSeats"], &[], &|event| event.total_seats += 1);
     check("an operation", &["operations"], &[], &|event| {
         let answer = event.summary();
-        event.remember(EventOperation { id: OperationId::Unasked, fingerprint: None, answer });
+        event.operations.push(EventOperation { id: OperationId::Unasked, fingerprint: None, answer });
     });
 }
 

@@ -2,7 +2,9 @@
 
 use futures_util::future::join_all;
 use ticketboss::{
-    domain::{Event, EventName, IdSalt, ReservationId, Version},
+    domain::{
+        Event, EventName, EventOperation, Fingerprint, IdSalt, IdempotencyKey, OperationId, ReservationId, Version,
+    },
     ids,
     store::{Base, Creation, EventStore},
 };
@@ -73,5 +75,32 @@ pub(super) async fn an_event_round_trips(store: &dyn EventStore) -> Verdict {
         ensure_eq!(after.event, decision.event, "an event without a free seat");
         ensure_eq!(show.event().await?, decision.event, "the same event, read again");
     }
+    Ok(())
+}
+
+pub(super) async fn a_key_makes_one_event_whatever_its_id(store: &dyn EventStore) -> Verdict {
+    let key = IdempotencyKey::parse(&ids::reservation().to_string()).or_finding("a key")?;
+    let made_by = |seats: u32, id: OperationId| {
+        let mut event = new_event(seats);
+        let fingerprint = Some(Fingerprint::of_event(&event));
+        event.operations.push(EventOperation { id, fingerprint, answer: event.summary() });
+        event
+    };
+    let first = made_by(5, OperationId::Key(key.clone()));
+    let create = async |event: &Event| store.create(event, head(), soon()).await.or_finding("create");
+    ensure_eq!(create(&first).await?, Creation::Created, "the first event of a key");
+    ensure_eq!(create(&first).await?, Creation::Existed, "the same once more");
+    let other = made_by(5, OperationId::Key(key));
+    ensure_eq!(create(&other).await?, Creation::KeyTaken, "another event of the same key");
+    ensure_eq!(store.event(&other.id, soon()).await.or_finding("event")?, None, "the event that was refused");
+    // Of several that ask together, one has the key.
+    let key = IdempotencyKey::parse(&ids::reservation().to_string()).or_finding("a key")?;
+    let rivals: Vec<_> = (1..9).map(|seats| made_by(seats, OperationId::Key(key.clone()))).collect();
+    let mut outcomes = Vec::new();
+    for outcome in join_all(rivals.iter().map(create)).await {
+        outcomes.push(outcome?);
+    }
+    let count = |wanted| outcomes.iter().filter(|outcome| **outcome == wanted).count();
+    ensure_eq!((count(Creation::Created), count(Creation::KeyTaken)), (1, 7), "what became of rivals for a key");
     Ok(())
 }

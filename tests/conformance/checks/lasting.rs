@@ -1,19 +1,19 @@
 //! What comes back is what was written, to the last character and millisecond.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use ticketboss::{
     domain::{
         Amend, Currency, Description, Details, Event, EventName, EventOperation, Fingerprint, Location, Moment,
-        OperationId, OperationKind, Price, Quotas, Request, Reservation, Sales, SeatState, Status,
+        OperationId, OperationKind, Price, Quotas, Request, Reservation, Sales, SeatState, Status, Wanted,
     },
     ids,
     store::{EventStore, Snapshot},
 };
 
 use crate::show::{
-    Show, Verdict, amend, at, cancel, confirm, ensure, ensure_eq, held, kept, left_by, limit, new_event, new_hall, now,
-    or_wait, reserve, reserve_by, seat, steps, touched, under_key,
+    OrFinding, Show, Verdict, amend, at, cancel, confirm, ensure, ensure_eq, held, kept, left_by, limit, new_event,
+    new_hall, now, or_wait, reserve, reserve_by, seat, soon, steps, touched, under_key,
 };
 
 pub(super) async fn a_reservation_round_trips(store: &dyn EventStore) -> Verdict {
@@ -164,7 +164,7 @@ pub(super) async fn an_events_terms_and_history_round_trip(store: &dyn EventStor
         ..new_event(20)
     };
     let made_by = |id, fingerprint, event: &Event| EventOperation { id, fingerprint, answer: event.summary() };
-    event.remember(made_by(ids::operation(), Some(Fingerprint::of_event(&event)), &event));
+    event.operations.push(made_by(ids::operation(), Some(Fingerprint::of_event(&event)), &event));
     let (show, before) = Show::make(store, &event).await?;
     ensure_lasts(&show, &Snapshot { event, ..before.clone() }, &[], "it was made").await?;
 
@@ -187,10 +187,9 @@ pub(super) async fn an_events_terms_and_history_round_trip(store: &dyn EventStor
     let commands = [under_key(amend(all), "better"), held(reserve(2), 600), or_wait(reserve(1)), amend(closed)];
     let (mut after, decision) = show.commit(&before, &commands).await?;
     ensure_eq!(after.event, decision.event, "the event that a commit returns");
-    ensure_eq!((after.event.operations.len(), after.event.sales), (3, Sales::Closed), "its history");
+    ensure_eq!((after.event.operations.len(), after.event.sales), (1, Sales::Closed), "its history");
     ensure!(after.event.due_at.is_some() && after.event.held_seats == 2, "nothing is held: {:?}", after.event);
     ensure_lasts(&show, &after, &kept(&decision), "it was amended").await?;
-    // As many as it remembers, and more.
     for total in 31..40 {
         (after, _) = show.commit(&after, &[amend(Amend { total_seats: Some(total), ..Amend::default() })]).await?;
     }
@@ -233,4 +232,28 @@ pub(super) async fn a_hall_survives_commits_and_loads(store: &dyn EventStore) ->
         ensure_eq!(state(&show.load().await?, seat), Some(expected), "seat {seat} after a lapse and a cancellation");
     }
     ensure_lasts(&show, &after, &kept(&freed), "seats were given back").await
+}
+
+pub(super) async fn operations_are_known_for_ever(store: &dyn EventStore) -> Verdict {
+    let (show, first) = Show::open(store, 30).await?;
+    let (before, made) = show.commit(&first, &[reserve(2)]).await?;
+    let uuid = made.reservations().next().ok_or("nothing was reserved")?.id.uuid;
+    let more = |total| amend(Amend { total_seats: Some(total), ..Amend::default() });
+    let asked = [under_key(more(31), "more"), under_key(confirm(uuid), "sure"), more(32)];
+    let (mut after, decision) = show.commit(&before, &asked).await?;
+    ensure_eq!(decision.records.len(), 3, "records of a batch");
+    let wanted =
+        Wanted { operations: decision.records.iter().map(|record| record.uuid).collect(), ..Wanted::default() };
+    let expected: HashMap<_, _> = decision.records.iter().map(|record| (record.uuid, record.clone())).collect();
+    for total in 33..50 {
+        for snapshot in [&after, &show.load().await?] {
+            let facts = store.facts(snapshot, &wanted, soon()).await.or_finding("facts")?;
+            ensure_eq!(facts.operations, expected, "records at version {}", snapshot.event.version);
+        }
+        (after, _) = show.commit(&after, &[more(total)]).await?;
+    }
+    let absent = Wanted { operations: vec![ids::reservation()], ..Wanted::default() };
+    let facts = store.facts(&after, &absent, soon()).await.or_finding("facts")?;
+    ensure_eq!(facts.operations.len(), 0, "records that nobody left");
+    Ok(())
 }

@@ -51,6 +51,9 @@ pub(super) fn event(fault: Fault, sound: &Event) -> Event {
         Fault::LosesSales => mangled.sales = Sales::Open,
         Fault::ForgetsTime => mangled.changed_at = None,
         Fault::ForgetsEventOperations => mangled.operations.clear(),
+        Fault::ForgetsKeys => {
+            mangled.operations.iter_mut().for_each(|made| made.id = OperationId::Unasked);
+        }
         _ => {}
     }
     mangled

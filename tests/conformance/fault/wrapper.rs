@@ -75,6 +75,7 @@ impl Broken {
         match self.fault {
             Fault::KeepsDueAt if decision.changes.is_empty() => altered.event.due_at = before.due_at,
             Fault::LosesAReservation => drop(altered.changes.pop()),
+            Fault::ForgetsRecords => altered.records.clear(),
             Fault::LosesCancels => altered
                 .changes
                 .retain(|change| change.step().is_none_or(|step| step.reservation.status != Status::Cancelled)),
@@ -107,7 +108,13 @@ impl EventStore for Broken {
         let creation = self.inner.create(&event, head, deadline).await?;
         if self.is(Fault::OverwritesOnCreate) && creation == Creation::Existed {
             let current = self.current(&event.id, deadline).await?;
-            let reset = Decision { outcomes: Vec::new(), deferred: Vec::new(), changes: Vec::new(), event };
+            let reset = Decision {
+                outcomes: Vec::new(),
+                deferred: Vec::new(),
+                changes: Vec::new(),
+                records: Vec::new(),
+                event,
+            };
             let _ = self.inner.commit(&current, &reset, head, deadline).await;
         }
         Ok(if self.is(Fault::AlwaysCreates) { Creation::Created } else { creation })

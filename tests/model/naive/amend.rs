@@ -31,10 +31,6 @@ impl Naive {
         self.set_terms(amend);
         self.serve(now);
         let answer = tell_event("amended", &self.summary());
-        // The first one is kept for good, and of the others the last eight.
-        if self.amendments.len() == 9 {
-            self.amendments.remove(1);
-        }
         self.amendments.push((command.operation.clone(), amend.clone(), answer.clone()));
         Ok(answer)
     }

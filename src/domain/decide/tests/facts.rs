@@ -11,14 +11,21 @@ fn reservations_are_asked_for_wherever_an_earlier_effect_can_be() {
         cancel("a"),
         confirm("b").key("c"),
         sales(Sales::Paused).key("d"),
+        sales(Sales::Open),
     ];
     let commands = world.commands(&asks, 0);
     let uuids = |indexes: &[usize]| -> Vec<_> {
         indexes.iter().filter_map(|&index| commands[index].reservation_uuid(&world.event.id_salt)).collect()
     };
     let asked = |attempted| facts_needed(&world.event, &commands, at(1), attempted);
-    assert_eq!(asked(false), Wanted { reservations: uuids(&[1, 2, 3]), ..Wanted::default() }, "a minted id is new");
-    assert_eq!(asked(true), Wanted { reservations: uuids(&[0, 1, 2, 3]), ..Wanted::default() });
+    let records = |indexes: &[usize]| -> Vec<_> {
+        indexes.iter().filter_map(|&index| commands[index].record_uuid(&world.event.id_salt)).collect()
+    };
+    let new = Wanted { reservations: uuids(&[1, 2, 3]), operations: records(&[3, 4]), ..Wanted::default() };
+    assert_eq!(asked(false), new, "a minted id is new");
+    let all = Wanted { reservations: uuids(&[0, 1, 2, 3]), operations: records(&[3, 4, 5]), ..Wanted::default() };
+    assert_eq!(asked(true), all);
+    assert_eq!((records(&[0, 1, 2]).len(), records(&[3, 4, 5]).len()), (0, 3), "who leaves a record");
 }
 
 #[test]

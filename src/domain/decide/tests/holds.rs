@@ -81,8 +81,10 @@ fn the_original_answers_outlive_the_hold() {
             (3, confirm_keyed("acme", "k").key("c").at_version(&[0]), "again v2, confirmed, t1", "3 free"),
             (3, confirm_keyed("acme", "k").key("k"), "refused: key reused", "3 free"),
             (3, cancel_keyed("acme", "k").key("c"), "refused: key reused", "3 free"),
-            (3, cancel_keyed("acme", "k").key("x"), "done v3, cancelled, t1", "5 free"),
+            (3, cancel_keyed("acme", "k").key("d"), "refused: key reused", "3 free"),
+            (3, cancel_keyed("acme", "k").key("x"), "done v4, cancelled, t1", "5 free"),
             (4, confirm_keyed("acme", "k").key("c"), "again v2, confirmed, t1", "5 free"),
+            (4, confirm_keyed("acme", "k").key("d"), "again v2, confirmed, t1", "5 free"),
             (4, confirm_keyed("acme", "k").key("x"), "refused: key reused", "5 free"),
             (4, hold("acme", 2, 10).key("k"), "again v1, held, t1, until t11", "5 free"),
             (4, hold("acme", 2, 11).key("k"), "refused: key reused", "5 free"),
@@ -142,10 +144,12 @@ fn nothing_but_a_hold_is_confirmed() {
             (1, confirm("nothing").at_version(&[7]), "refused: unknown", "5 free"),
             (1, reserve("acme", 2).called("a"), "made v1, confirmed, t1", "3 free"),
             (1, confirm("a").key("k"), "already v1, confirmed, t1", "3 free"),
-            (1, confirm("a").at_version(&[7]), "refused: precondition failed at v1", "3 free"),
-            (1, hold("acme", 1, 5).called("b"), "made v2, held, t1, until t6", "2 free, 1 held"),
-            (1, confirm("b").at_version(&[7]), "refused: precondition failed at v2", "2 free, 1 held"),
-            (1, confirm("b").at_version(&[2]), "done v3, confirmed, t1", "2 free"),
+            // The key makes a version of its own, with which it is noted.
+            (1, confirm("a").at_version(&[7]), "refused: precondition failed at v2", "3 free"),
+            (1, confirm("a"), "already v1, confirmed, t1", "3 free"),
+            (1, hold("acme", 1, 5).called("b"), "made v3, held, t1, until t6", "2 free, 1 held"),
+            (1, confirm("b").at_version(&[7]), "refused: precondition failed at v3", "2 free, 1 held"),
+            (1, confirm("b").at_version(&[3]), "done v4, confirmed, t1", "2 free"),
         ],
     );
 }

@@ -13,6 +13,7 @@ const ROUNDS_MAX: usize = 8;
 pub(super) struct World {
     pub(super) event: Event,
     pub(super) reservations: BTreeMap<Uuid, Arc<Reservation>>,
+    pub(super) operations: BTreeMap<Uuid, Arc<OperationRecord>>,
     /// The most questions for facts that one decision needed.
     pub(super) rounds: usize,
 }
@@ -35,7 +36,7 @@ impl World {
     }
 
     pub(super) fn of(event: Event) -> Self {
-        Self { event, reservations: BTreeMap::new(), rounds: 0 }
+        Self { event, reservations: BTreeMap::new(), operations: BTreeMap::new(), rounds: 0 }
     }
 
     /// The commands that `asks` make, numbered from 0; a story that goes on later numbers on from `first`.
@@ -64,6 +65,7 @@ impl World {
     pub(super) fn take(&mut self, decision: &Decision) {
         self.event = decision.event.clone();
         self.reservations.extend(decision.reservations().map(|kept| (kept.id.uuid, kept.clone())));
+        self.operations.extend(decision.records.iter().map(|record| (record.uuid, record.clone())));
     }
 
     /// What would become of `commands`, and how many questions for facts that took. Exactly what is asked is answered.
@@ -118,6 +120,11 @@ impl World {
         holds.sort_by_key(|hold| (hold.expires_at, hold.created_version));
         Facts {
             reservations: wanted.reservations.iter().filter_map(known).collect(),
+            operations: wanted
+                .operations
+                .iter()
+                .filter_map(|uuid| Some((*uuid, self.operations.get(uuid)?.clone())))
+                .collect(),
             waitlist: self.with(Status::Waitlisted).into_iter().take(wanted.waitlist).collect(),
             holds: holds.into_iter().take(wanted.holds).collect(),
             partners: wanted.partners.iter().map(of).collect(),

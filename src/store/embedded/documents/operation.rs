@@ -7,10 +7,13 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::is_default;
-use crate::domain::{
-    Details, EventId, EventName, EventOperation, EventSummary, Fingerprint, IdempotencyKey, Operation, OperationId,
-    OperationKind, Quotas, Sales, Status, Version,
+use super::{Format, decode, encode_into, is_default};
+use crate::{
+    domain::{
+        Details, EventId, EventName, EventOperation, EventSummary, Fingerprint, IdempotencyKey, Operation, OperationId,
+        OperationKind, OperationRecord, Quotas, RecordedEffect, Sales, Status, Version,
+    },
+    store::StoreError,
 };
 
 /// What was done to a reservation.
@@ -173,10 +176,9 @@ impl From<OperationDocument> for Operation {
     }
 }
 
-impl From<&EventOperation> for EventOperationDocument {
-    fn from(operation: &EventOperation) -> Self {
-        let told = &operation.answer;
-        let answer = SummaryDocument {
+impl From<&EventSummary> for SummaryDocument {
+    fn from(told: &EventSummary) -> Self {
+        Self {
             name: told.name.clone(),
             details: told.details.clone(),
             quotas: told.quotas,
@@ -188,29 +190,99 @@ impl From<&EventOperation> for EventOperationDocument {
             reservation_count: told.reservation_count,
             waitlist_count: told.waitlist_count,
             version: told.version,
-        };
-        Self { id: (&operation.id).into(), fingerprint: operation.fingerprint, answer }
+        }
+    }
+}
+
+impl From<&EventOperation> for EventOperationDocument {
+    fn from(operation: &EventOperation) -> Self {
+        Self { id: (&operation.id).into(), fingerprint: operation.fingerprint, answer: (&operation.answer).into() }
     }
 }
 
 impl EventOperationDocument {
     /// The operation, on the event with this id.
     pub(super) fn into_operation(self, event_id: &EventId) -> EventOperation {
-        let told = self.answer;
-        let answer = EventSummary {
-            id: event_id.clone(),
-            name: told.name,
-            details: told.details,
-            quotas: told.quotas,
-            sales: told.sales,
-            has_seat_map: told.has_seat_map,
-            total_seats: told.total_seats,
-            available_seats: told.available_seats,
-            held_seats: told.held_seats,
-            reservation_count: told.reservation_count,
-            waitlist_count: told.waitlist_count,
-            version: told.version,
-        };
-        EventOperation { id: self.id.into(), fingerprint: self.fingerprint, answer }
+        EventOperation { id: self.id.into(), fingerprint: self.fingerprint, answer: self.answer.into_summary(event_id) }
     }
+}
+
+impl SummaryDocument {
+    fn into_summary(self, event_id: &EventId) -> EventSummary {
+        EventSummary {
+            id: event_id.clone(),
+            name: self.name,
+            details: self.details,
+            quotas: self.quotas,
+            sales: self.sales,
+            has_seat_map: self.has_seat_map,
+            total_seats: self.total_seats,
+            available_seats: self.available_seats,
+            held_seats: self.held_seats,
+            reservation_count: self.reservation_count,
+            waitlist_count: self.waitlist_count,
+            version: self.version,
+        }
+    }
+}
+
+/// What is known for ever of an operation.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RecordDocument {
+    format: Format,
+    version: Version,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fingerprint: Option<Fingerprint>,
+    effect: EffectDocument,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum EffectDocument {
+    Amended(Box<SummaryDocument>),
+    AlreadyConfirmed(Version),
+}
+
+/// A record's document.
+pub(in crate::store::embedded) fn write_operation_record(record: &OperationRecord) -> Vec<u8> {
+    let effect = match &record.effect {
+        RecordedEffect::Amended(answer) => EffectDocument::Amended(Box::new((&**answer).into())),
+        RecordedEffect::AlreadyConfirmed(version) => EffectDocument::AlreadyConfirmed(*version),
+    };
+    let mut bytes = Vec::new();
+    let (version, fingerprint) = (record.version, record.fingerprint);
+    encode_into(&mut bytes, &RecordDocument { format: Format, version, fingerprint, effect });
+    bytes
+}
+
+/// Reads the record of an event's operation.
+pub(in crate::store::embedded) fn operation_record(
+    event_id: &EventId,
+    uuid: Uuid,
+    bytes: &[u8],
+) -> Result<OperationRecord, StoreError> {
+    let document: RecordDocument = decode(bytes, event_id)?;
+    let effect = match document.effect {
+        EffectDocument::Amended(answer) => RecordedEffect::Amended(Box::new(answer.into_summary(event_id))),
+        EffectDocument::AlreadyConfirmed(version) => RecordedEffect::AlreadyConfirmed(version),
+    };
+    Ok(OperationRecord { uuid, version: document.version, fingerprint: document.fingerprint, effect })
+}
+
+/// Which event a key makes, and in which words it was asked for.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CreationDocument<'a> {
+    format: Format,
+    event_id: &'a EventId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fingerprint: Option<Fingerprint>,
+}
+
+/// The document of a new event's making. Two are alike only when they are of the same request.
+pub(in crate::store::embedded) fn write_creation(event_id: &EventId, made: &EventOperation) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    encode_into(&mut bytes, &CreationDocument { format: Format, event_id, fingerprint: made.fingerprint });
+    bytes
 }

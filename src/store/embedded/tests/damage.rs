@@ -22,7 +22,7 @@ proptest! {
     fn every_event_is_read_back_as_it_was_written(event in strategies::event()) {
         event.check().expect("the strategy makes sound events");
         let rows = Rows::of_new(&event, ids::head());
-        prop_assert!(rows.check(&event).is_ok(), "{:?}", rows.check(&event));
+        prop_assert!(rows.check(&event, &[]).is_ok(), "{:?}", rows.check(&event, &[]));
         let document = rows.document.expect("a new event has a document");
         let read = documents::event(&event.id, &document, &rows.state).expect("readable");
         prop_assert_eq!(read.lost, None);
@@ -52,9 +52,17 @@ async fn an_amendment_that_would_not_be_read_back_is_refused_and_nothing_is_half
     let mut answer = decision.event.summary();
     answer.id = EventId::parse("another").expect("an id");
     let id = ids::operation();
-    decision.event.remember(crate::domain::EventOperation { id, fingerprint: None, answer });
+    decision.event.operations.push(crate::domain::EventOperation { id, fingerprint: None, answer });
     let why = store.commit(&before, &decision, ids::head(), soon()).await.expect_err("it would not be read back");
     assert!(matches!(&why, CommitError::Refused(why) if why.contains("read back")), "{why:?}");
+    // The same of a record.
+    let answer = Box::new(decision.event.operations.pop().expect("it was put there").answer);
+    let (uuid, version) = (first_reservation(&before).uuid, decision.event.version);
+    let effect = crate::domain::RecordedEffect::Amended(answer);
+    let record = crate::domain::OperationRecord { uuid, version, fingerprint: None, effect };
+    decision.records.push(Arc::new(record));
+    let why = store.commit(&before, &decision, ids::head(), soon()).await.expect_err("it would not be read back");
+    assert!(matches!(&why, CommitError::Refused(why) if why.contains("record")), "{why:?}");
     assert_eq!(load(&store, &before.event.id).await.event, before.event, "nothing was changed");
     reserve(&store, &before, "order-1").await.expect("it goes on from where it was");
 }

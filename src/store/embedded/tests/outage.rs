@@ -250,6 +250,40 @@ async fn a_store_that_starts_on_a_full_disk_can_be_read_and_takes_writes_once_th
 }
 
 #[tokio::test]
+async fn a_file_of_the_last_format_is_read_on_a_full_disk_and_taken_over_once_there_is_room() {
+    let disk = Disk::new();
+    let store = disk.store();
+    let before = show(&store, "meetup").await;
+    let (after, _) = reserve(&store, &before, "order-1").await.expect("a commit");
+    store.close(soon()).await;
+    drop(store);
+    let file = redb::Database::open(disk.path()).expect("the file");
+    let transaction = file.begin_write().expect("a transaction");
+    transaction.delete_table(tables::OPERATIONS).expect("what was added since");
+    transaction
+        .open_table(redb::TableDefinition::<(), u32>::new("format"))
+        .expect("a table")
+        .insert((), 2)
+        .expect("a row");
+    transaction.commit().expect("a commit");
+    drop(file);
+
+    disk.fail(Operation::Write, Errno::NOSPC);
+    let store = disk.store();
+    assert_eq!(reads(&store, &after).await, (Some(after.event.clone()), 1, 1));
+    expect_read_only(&store, &after).await;
+
+    disk.heal();
+    ready_again(&store).await;
+    let wanted = Wanted { operations: vec![first_reservation(&before).uuid], ..Wanted::default() };
+    assert!(store.facts(&after, &wanted, soon()).await.expect("facts").operations.is_empty());
+    reserve(&store, &after, "order-2").await.expect("the store works");
+    store.close(soon()).await;
+    drop(store);
+    reads(&disk.store(), &after).await;
+}
+
+#[tokio::test]
 async fn a_new_store_that_finds_no_room_says_so_and_the_next_start_makes_it() {
     for operation in [Operation::Write, Operation::WriteHeader, Operation::Flush] {
         let disk = Disk::new();

@@ -132,10 +132,18 @@ struct JournalKeyDocument {
 #[derive(Debug, Deserialize)]
 pub(in super::super) struct JournalDocument {
     /// By version, in decimal.
+    #[serde(default)]
     journal: BTreeMap<String, PackedDocument>,
+    /// The records of the same commits. They lie apart, so that a process of an earlier version of this program, which knows
+    /// none, does not take them out together with the reservations.
+    #[serde(default)]
+    records: BTreeMap<String, PackedDocument>,
 }
 
-/// What stands under the keys of an event's journal.
+/// The records under the keys of an event's journal, as documents.
+pub(in super::super) type JournalRecords = BTreeMap<Version, Vec<RawDocumentBuf>>;
+
+/// The reservations under the keys of an event's journal.
 pub(in super::super) type JournalEntries = BTreeMap<Version, Vec<Arc<Reservation>>>;
 
 /// An operation on the event itself. The answer is of this event, so it does not say which.
@@ -269,7 +277,32 @@ impl History {
 impl JournalDocument {
     /// The fields that must be asked for.
     pub(in super::super) fn projection() -> RawDocumentBuf {
-        rawdoc! { "format": 1, "version": 1, "journal": 1 }
+        rawdoc! { "format": 1, "version": 1, "journal": 1, "records": 1 }
+    }
+
+    /// The fields that must be asked for when only records are wanted.
+    pub(in super::super) fn records_projection() -> RawDocumentBuf {
+        rawdoc! { "format": 1, "records": 1 }
+    }
+
+    /// The documents of all records that `document` carries, by the version of their commit.
+    pub(in super::super) fn read_records(document: Document) -> Result<JournalRecords, StoreError> {
+        let name = name_of("events", &document);
+        check_format(&name, &document)?;
+        let unreadable = |why: String| StoreError::Unreadable(format!("{name}: {why}"));
+        let document: Self = bson::deserialize_from_document(document).map_err(|why| unreadable(why.to_string()))?;
+        let unpacked = |(key, packed): (&String, &PackedDocument)| {
+            let mut records = Vec::new();
+            let read = Unpacked::of(packed).and_then(|unpacked| {
+                unpacked.each(|record| {
+                    records.push(record.to_owned());
+                    Ok(())
+                })
+            });
+            read.map_err(|why| format!("records.{key}: {why}"))?;
+            Ok((version_of(key)?, records))
+        };
+        document.records.iter().map(unpacked).collect::<Result<_, _>>().map_err(unreadable)
     }
 
     /// Those entries of the journal in `document` that are `wanted`, by a look at their documents.

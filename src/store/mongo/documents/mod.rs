@@ -13,12 +13,14 @@ use crate::{
 
 mod event;
 mod packed;
+mod record;
 mod reservation;
 mod seats;
 mod terms;
 
 pub(super) use event::{Beside, EventDocument, JournalDocument, check_event, operations_value};
 pub(super) use packed::pack;
+pub(super) use record::{CreationDocument, RecordDocument, record_id};
 pub(super) use reservation::{PlaceDocument, ReservationDocument};
 pub(super) use seats::seats_value;
 pub(super) use terms::{SummaryDocument, details_value, quotas_value, sales_value};

@@ -24,15 +24,15 @@ pub(super) struct PackedDocument {
     packed: Binary,
 }
 
-/// The document of one commit's entries.
-pub(in super::super) fn pack<'a>(entries: impl ExactSizeIterator<Item = &'a RawDocument>) -> RawDocumentBuf {
+/// The document of one commit's entries. `by` names the process that made the commit, and settles it as long as it lives.
+pub(in super::super) fn pack<'a>(entries: impl ExactSizeIterator<Item = &'a RawDocument>, by: &str) -> RawDocumentBuf {
     let count = i64::try_from(entries.len()).unwrap_or(i64::MAX);
     let mut bytes = Vec::new();
     for entry in entries {
         bytes.extend_from_slice(entry.as_bytes());
     }
     let packed = Binary { subtype: PACKED, bytes: lz4_flex::block::compress_prepend_size(&bytes) };
-    rawdoc! { "entries": count, "packed": packed }
+    rawdoc! { "entries": count, "packed": packed, "by": by }
 }
 
 /// The entries of one commit, unpacked.
@@ -56,6 +56,19 @@ impl Unpacked {
     /// Those entries that are `wanted`, by a look at their documents.
     pub(super) fn entries(&self, wanted: impl Fn(&RawDocument) -> bool) -> Result<Vec<Reservation>, String> {
         let mut found = Vec::new();
+        self.each(|document| {
+            if wanted(document) {
+                let document: ReservationDocument =
+                    bson::deserialize_from_slice(document.as_bytes()).map_err(|why| why.to_string())?;
+                found.push(document.reservation()?);
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// Visits all documents in their order.
+    pub(super) fn each(&self, mut visit: impl FnMut(&RawDocument) -> Result<(), String>) -> Result<(), String> {
         let mut rest = &self.bytes[..];
         for _ in 0..self.entries {
             let size = rest.first_chunk().map_or(0, |size| i32::from_le_bytes(*size));
@@ -63,12 +76,8 @@ impl Unpacked {
             let (document, behind) = rest.split_at_checked(size).ok_or("an entry is cut off")?;
             rest = behind;
             let document = RawDocument::from_bytes(document).map_err(|why| why.to_string())?;
-            if wanted(document) {
-                let document: ReservationDocument =
-                    bson::deserialize_from_slice(document.as_bytes()).map_err(|why| why.to_string())?;
-                found.push(document.reservation()?);
-            }
+            visit(document)?;
         }
-        if rest.is_empty() { Ok(found) } else { Err("there is more behind the last entry".to_owned()) }
+        if rest.is_empty() { Ok(()) } else { Err("there is more behind the last entry".to_owned()) }
     }
 }

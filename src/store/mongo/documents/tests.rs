@@ -55,7 +55,7 @@ fn full_event() -> Event {
         (OperationId::Key(IdempotencyKey::parse("$key.1").expect("a key")), Some(Fingerprint(Uuid::from_u128(3)))),
         (OperationId::Minted(Uuid::from_u128(4)), None),
     ] {
-        event.remember(EventOperation { id, fingerprint, answer: event.summary() });
+        event.operations.push(EventOperation { id, fingerprint, answer: event.summary() });
     }
     event
 }
@@ -149,7 +149,7 @@ fn a_reservation_comes_back_as_it_was() {
         let document = Document::try_from(raw.clone()).expect("a document");
         assert_eq!(ReservationDocument::read(document).expect("readable"), reservation);
 
-        let packed = Document::try_from(pack([&*raw, &raw].into_iter())).expect("a document");
+        let packed = Document::try_from(pack([&*raw, &raw].into_iter(), "process")).expect("a document");
         let event = doc! { "_id": "show", "format": FORMAT, "journal": { "8": packed } };
         let journal = JournalDocument::read(event, |_| true).expect("readable");
         let reservation = Arc::new(reservation);
@@ -160,7 +160,7 @@ fn a_reservation_comes_back_as_it_was() {
 #[test]
 fn a_journal_that_is_damaged_is_refused_and_named() {
     let raw = ReservationDocument::raw(&full_reservation(Status::Held)).expect("a reservation has a document");
-    let whole = Document::try_from(pack([&*raw].into_iter())).expect("a document");
+    let whole = Document::try_from(pack([&*raw].into_iter(), "process")).expect("a document");
     let Some(Bson::Binary(packed)) = whole.get("packed").cloned() else { panic!("{whole}") };
     let with = |packed: Binary| doc! { "entries": 1, "packed": packed };
     let one_less = &raw.as_bytes()[..raw.as_bytes().len() - 1];
