@@ -102,7 +102,7 @@ const SUMMARY: &str = "The event in numbers is GET /reservations, every event is
                        /events/{eventId}/seats.";
 const PARTNERS: &str = "A partner's reservations are GET /partners/{partnerId}/reservations.";
 const HEALTH: &str = "The probes are GET /health and GET /readyz.";
-const DOCS: &str = "The contract is in README.md, and GET / shows where to begin.";
+const DOCS: &str = "The contract is in docs/api.md, and GET / shows where to begin.";
 
 /// The longest path that is repeated in an answer.
 const PATH_MAX_CHARS: usize = 128;
@@ -225,7 +225,7 @@ mod tests {
             ("/partners/acme", "/partners/{partnerId}/reservations"),
             ("/events/show/book", "POST /events/{eventId}/reservations"),
             ("/healthz", "GET /health"),
-            ("/openapi.json", "README.md"),
+            ("/openapi.json", "docs/api.md"),
         ] {
             let hint = right_path(path).unwrap_or_else(|| panic!("{path} leads nowhere"));
             assert!(hint.contains(wanted), "{path}: {hint}");

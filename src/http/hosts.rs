@@ -112,7 +112,9 @@ fn is_loopback_name(name: &str) -> bool {
     const LOCALHOST: &str = "localhost";
     let Some(start) = name.len().checked_sub(LOCALHOST.len()) else { return false };
     let (before, end) = name.as_bytes().split_at(start);
-    end.eq_ignore_ascii_case(LOCALHOST.as_bytes()) && matches!(before, [] | [.., b'.'])
+    let is_label = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    let is_under = matches!(before, [first, .., b'.'] if *first != b'.') && before.iter().all(is_label);
+    end.eq_ignore_ascii_case(LOCALHOST.as_bytes()) && (before.is_empty() || is_under)
 }
 
 /// The address that a host is written as: IPv6 in brackets (RFC 3986 section 3.2.2).

@@ -24,6 +24,6 @@ pub(super) async fn show() -> HttpResponse {
         ready: "/readyz",
         events: "/events",
         reservations: "/reservations",
-        docs: "README.md#the-contract",
+        docs: "docs/api.md",
     })
 }

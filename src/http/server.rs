@@ -32,6 +32,10 @@ const PROBE_CONNECTIONS_MAX: usize = 64;
 /// Of these, how many from one address: whoever fills that leaves room for the others.
 const PROBE_CONNECTIONS_PER_ADDRESS_MAX: usize = 32;
 
+/// What the system holds of a connection's answers; Linux doubles it for its own bookkeeping (`socket(7)`). More than half of the
+/// largest usual answer, and little enough that it is counted in what a connection costs.
+const SEND_BUFFER_BYTES: u32 = 64 * 1024;
+
 /// Opens the socket on the first address of `host` that can be had; port 0 means any free one.
 ///
 /// Must be called within a tokio runtime.
@@ -47,6 +51,9 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // A restart must not wait until the kernel has forgotten the connections of the process before.
     socket.set_reuseaddr(true)?;
+    // Accepted connections inherit it. Left to itself the system lets an answer that nobody reads grow to megabytes, and says
+    // only a megabyte later that there is room again, long after a slow but steady reader's time is over.
+    socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)?.into_std()
 }

@@ -65,7 +65,7 @@ pub(super) fn read(bytes: &mut [u8]) -> Head {
         Ok(Some((length, _))) if length > HEAD_MAX_BYTES => Head::Refused(Refusal::HeadTooLarge),
         Ok(Some((length, body))) => Head::Complete(length, body),
         Ok(None) if bytes.len() <= HEAD_MAX_BYTES => Head::Incomplete,
-        Ok(None) if bytes.contains(&b'\n') => Head::Refused(Refusal::HeadTooLarge),
+        Ok(None) if bytes[..HEAD_MAX_BYTES].contains(&b'\n') => Head::Refused(Refusal::HeadTooLarge),
         Ok(None) => Head::Refused(Refusal::UriTooLong),
         Err(refusal) => Head::Refused(refusal),
     };

@@ -442,7 +442,8 @@ impl AsyncWrite for Stream {
         // All that was encoded is written now: the socket has no buffer of its own to flush.
         if this.is_answering && this.exchange.all_answered() {
             this.answered(cx);
-        } else if this.waits_for == WaitsFor::Room {
+        } else if this.waits_for == WaitsFor::Room && this.last_words.is_none() {
+            // Last words are not flushed here: their deadline goes on.
             this.waits_for = WaitsFor::Answer;
         }
         this.poll_last_words(cx)

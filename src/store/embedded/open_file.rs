@@ -29,6 +29,11 @@ pub(super) struct Sizes {
     pub(super) generation_rows: usize,
 }
 
+/// How far redb's check of a file has come when it has found the newest state broken and goes on with the one before, and when
+/// it has found a state that is whole (redb 4.4, `Database::do_repair`).
+const LEFT_OUT: f64 = 0.2;
+const CHECKED: f64 = 0.5;
+
 /// An opened file.
 pub(super) struct OpenFile {
     database: Database,
@@ -48,7 +53,14 @@ pub(super) fn open(disk: &Arc<Disk>, sizes: Sizes) -> Result<(Database, Arc<Sess
     // redb reports several steps of one check.
     let said = AtomicBool::new(false);
     let mut builder = Database::builder();
-    builder.set_cache_size(sizes.cache_bytes).set_repair_callback(move |_| {
+    builder.set_cache_size(sizes.cache_bytes).set_repair_callback(move |check| {
+        // So far it comes only when it has left the newest state out.
+        if (LEFT_OUT..CHECKED).contains(&check.progress()) {
+            log::warn!(
+                "the last commit in the embedded store's file is not whole and is left out: it was under way when the process or \
+                 the machine stopped, or the disk is damaged"
+            );
+        }
         if !said.swap(true, Ordering::Relaxed) {
             log::info!("{what}");
         }

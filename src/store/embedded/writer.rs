@@ -28,7 +28,10 @@ use super::{
     shown::Shown,
     too_late,
 };
-use crate::store::{Base, CommitError, StoreError};
+use crate::{
+    domain::EventId,
+    store::{Base, CommitError, StoreError},
+};
 
 mod recovery;
 
@@ -71,12 +74,41 @@ pub(super) struct Writer {
     /// When the file was last looked for.
     looked: Instant,
     farewells: Vec<oneshot::Sender<()>>,
+    /// The last write that was acknowledged: a file opened anew must have it.
+    acknowledged: Option<Mark>,
+    /// What the last commit, if nobody could tell whether it was made, would have made of the event of `acknowledged`.
+    unclear: Option<Base>,
+}
+
+/// An event and a state of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Mark {
+    event_id: EventId,
+    base: Base,
+}
+
+impl Mark {
+    /// What a write makes.
+    fn of(write: &Write) -> Self {
+        Self { event_id: write.rows.event_id.clone(), base: write.rows.state.base() }
+    }
 }
 
 impl Writer {
     pub(super) fn new(disk: Arc<Disk>, file: OpenFile, shown: Arc<Shown>, condition: Arc<Condition>) -> Self {
         let looked = Instant::now();
-        Self { disk, file, shown, condition, outage: None, last_outage: None, looked, farewells: Vec::new() }
+        Self {
+            disk,
+            file,
+            shown,
+            condition,
+            outage: None,
+            last_outage: None,
+            looked,
+            farewells: Vec::new(),
+            acknowledged: None,
+            unclear: None,
+        }
     }
 
     /// Works until it is told to close, or nobody is left to tell it. A panic, which only a defect can cause, is treated as a
@@ -189,8 +221,14 @@ impl Writer {
         // Durable, but a commit is acknowledged only when every reader sees it.
         file.went_on(&applied.added, applied.moved);
         self.shown.show(Some(file.view().map_err(|why| why.to_string())?));
+        self.acknowledged = last_made(writes, outcomes).map(Mark::of);
         Ok(())
     }
+}
+
+/// The last of `writes` that changed something.
+fn last_made<'w>(writes: &'w [Write], outcomes: &[Outcome]) -> Option<&'w Write> {
+    writes.iter().zip(outcomes).rev().find(|(_, outcome)| outcome.is_ok()).map(|(write, _)| write)
 }
 
 fn answer(writes: Vec<Write>, outcomes: Vec<Outcome>) {

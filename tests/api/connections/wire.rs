@@ -73,6 +73,11 @@ impl Wire {
         self.next(true).await.expect("an answer before the end")
     }
 
+    /// The next answer, which has a body; `None` when the connection ends without one.
+    pub(super) async fn reply_if_any(&mut self) -> Option<Reply> {
+        self.next(true).await
+    }
+
     /// The next answer, to HEAD.
     pub(super) async fn reply_to_head(&mut self) -> Reply {
         self.next(false).await.expect("an answer before the end")

@@ -375,3 +375,27 @@ async fn a_read_that_a_reopening_interrupts_is_made_again_on_the_new_state() {
     assert!(!Arc::ptr_eq(&first, &store.shown.view().expect("a state")));
     assert!(!store.condition.is_stopped(), "nothing is wrong with the new file");
 }
+
+#[tokio::test]
+async fn a_file_that_lacks_what_was_acknowledged_is_not_gone_on_with() {
+    let disk = Disk::new();
+    let store = disk.store();
+    let before = show(&store, "meetup").await;
+    let older = std::fs::read(disk.path()).expect("the file");
+    let (after, reservation) = reserve(&store, &before, "order-1").await.expect("it is acknowledged");
+    disk.fail(Operation::Write, Errno::NOSPC);
+    reserve(&store, &after, "order-2").await.expect_err("the disk is full");
+
+    // Somebody puts an older copy in its place, byte by byte, and makes room.
+    let newer = std::fs::read(disk.path()).expect("the file");
+    std::fs::write(disk.path(), &older).expect("it can be written");
+    disk.heal();
+    until(|| store.condition.why().contains("has lost what was acknowledged")).await;
+    expect_read_only(&store, &after).await;
+    assert_eq!(store.reservation(&reservation.id, soon()).await.expect("a read"), Some(reservation));
+
+    std::fs::write(disk.path(), &newer).expect("it can be written");
+    ready_again(&store).await;
+    reserve(&store, &after, "order-2").await.expect("the store works");
+    lists::check_indexes(&disk);
+}

@@ -6,15 +6,18 @@
 //! 3. A commit that failed in its flush may have been made. It was if its state is that of the file opened anew, once that
 //!    takes writes; until that is known, nobody is told that it was or that it was not.
 //!
+//! A file opened anew that lacks what was acknowledged (a disk that lost what it had flushed, an older copy put in its place) is
+//! not gone on with: seats would be sold again that are sold.
+//!
 //! A file that was moved away or deleted is the same to those who ask. It is never replaced by another one that stands under
 //! its name: reservations would be missing there that were acknowledged here.
 
 use std::{any::Any, time::Instant};
 
-use super::{Inbox, Outcome, Work, Write, Writer, turn_away};
+use super::{Inbox, Mark, Outcome, Work, Write, Writer, last_made, turn_away};
 use crate::store::{
     CommitError, StoreError,
-    embedded::{medium::Medium, outage::Outage},
+    embedded::{medium::Medium, outage::Outage, view::View},
 };
 
 impl Writer {
@@ -97,18 +100,31 @@ impl Writer {
         inbox: &mut Inbox<Work>,
     ) -> Vec<Outcome> {
         self.break_off(failure);
+        let known = self.acknowledged.as_ref();
+        let same_event = |(write, outcome): &(&Write, &Outcome)| {
+            outcome.is_ok() && known.is_some_and(|known| known.event_id == write.rows.event_id)
+        };
+        let unclear = writes.iter().zip(&outcomes).rev().find(same_event);
+        self.unclear = unclear.map(|(write, _)| write.rows.state.base());
         // Whoever waits to be written is not concerned, and is told so first: opening the file may take a while.
         let mut waiting: Vec<Work> = std::iter::from_fn(|| inbox.take()).collect();
         let waiting = self.sort(&mut waiting, inbox);
         turn_away(waiting, &self.condition);
 
-        if let Err(why) = self.recover() {
-            log::debug!("the embedded store cannot tell yet whether a commit was made: {why}");
-            let unclear = || CommitError::Unclear(format!("the embedded store failed in a commit: {failure}"));
-            return writes.iter().map(|_| Err(unclear())).collect();
-        }
-        self.go_on();
-        if self.is_made(writes, &outcomes) {
+        let made = self.recover().and_then(|()| {
+            self.go_on();
+            self.is_made(writes, &outcomes).map_err(|why| why.to_string())
+        });
+        let made = match made {
+            Ok(made) => made,
+            Err(why) => {
+                log::debug!("the embedded store cannot tell yet whether a commit was made: {why}");
+                let unclear = || CommitError::Unclear(format!("the embedded store failed in a commit: {failure}"));
+                return writes.iter().map(|_| Err(unclear())).collect();
+            }
+        };
+        if made {
+            self.acknowledged = last_made(writes, &outcomes).map(Mark::of);
             return outcomes;
         }
         let undone = || StoreError::Unavailable(format!("the embedded store failed in a commit: {failure}"));
@@ -116,11 +132,25 @@ impl Writer {
     }
 
     /// Whether the file is in the state that the last of `writes` made. One is as good as all: they were one transaction.
-    fn is_made(&self, writes: &[Write], outcomes: &[Outcome]) -> bool {
-        let made = writes.iter().zip(outcomes).rev().find(|(_, outcome)| outcome.is_ok());
-        let (Some((last, _)), Some(view)) = (made, self.shown.view()) else { return false };
-        let found = view.state(&last.rows.event_id);
-        found.is_ok_and(|found| found.is_some_and(|found| found.base() == last.rows.state.base()))
+    fn is_made(&self, writes: &[Write], outcomes: &[Outcome]) -> Result<bool, StoreError> {
+        let (Some(last), Some(view)) = (last_made(writes, outcomes), self.shown.view()) else { return Ok(false) };
+        let found = view.state(&last.rows.event_id)?;
+        Ok(found.is_some_and(|found| found.base() == last.rows.state.base()))
+    }
+
+    /// An error unless the file, as it was opened anew, has the last write that was acknowledged, or the one after it.
+    fn has_kept_its_word(&self, view: &View) -> Result<(), String> {
+        let Some(Mark { event_id, base }) = &self.acknowledged else { return Ok(()) };
+        let found = view.state(event_id).map_err(|why| why.to_string())?.map(|found| found.base());
+        if found == Some(*base) || found.is_some() && found == self.unclear {
+            return Ok(());
+        }
+        let version = found.map_or_else(|| "missing".to_owned(), |found| format!("at version {}", found.version));
+        Err(format!(
+            "the file has lost what was acknowledged: event {event_id} was at version {} and is {version} there. What was shown \
+             last is still read; put the right file back, or restart on what there is",
+            base.version
+        ))
     }
 
     /// Tries to write again, with the file opened anew if it must be.
@@ -133,7 +163,11 @@ impl Writer {
             medium.sync_data().map_err(|why| why.to_string())?;
             let file = self.file.reopened(&self.disk)?;
             file.failure()?;
-            self.shown.show(Some(file.view().map_err(|why| why.to_string())?));
+            let view = file.view().map_err(|why| why.to_string());
+            let view = view.and_then(|view| self.has_kept_its_word(&view).map(|()| view));
+            // What is not gone on with must not be written to when it is let go.
+            let view = view.inspect_err(|why| file.session().detach(why))?;
+            self.shown.show(Some(view));
             self.file.replace(file);
         }
         self.file.probe().inspect_err(|why| self.file.session().detach(why))
