@@ -399,3 +399,22 @@ async fn a_file_that_lacks_what_was_acknowledged_is_not_gone_on_with() {
     reserve(&store, &after, "order-2").await.expect("the store works");
     lists::check_indexes(&disk);
 }
+
+#[tokio::test]
+async fn a_commit_that_turned_out_to_be_made_is_what_the_next_reopening_must_have() {
+    let disk = Disk::new();
+    let store = disk.store();
+    let other = show(&store, "other").await;
+    let before = show(&store, "meetup").await;
+    disk.fail(Operation::Flush, Errno::IO);
+    let why = reserve(&store, &before, "order-1").await.expect_err("it cannot be flushed");
+    assert!(matches!(why, CommitError::Unclear(_)), "{why:?}");
+    disk.heal();
+    ready_again(&store).await;
+    assert_eq!(load(&store, &before.event.id).await.event.version, Version(1), "the disk had it");
+
+    disk.fail_once(Operation::Flush, Errno::IO);
+    reserve(&store, &other, "order-2").await.expect("the file opened anew has both");
+    ready_again(&store).await;
+    lists::check_indexes(&disk);
+}

@@ -138,12 +138,13 @@ impl Writer {
         Ok(found.is_some_and(|found| found.base() == last.rows.state.base()))
     }
 
-    /// An error unless the file, as it was opened anew, has the last write that was acknowledged, or the one after it.
-    fn has_kept_its_word(&self, view: &View) -> Result<(), String> {
-        let Some(Mark { event_id, base }) = &self.acknowledged else { return Ok(()) };
+    /// What the file, as it was opened anew, has of the event that was written last: the write that was acknowledged, or the one
+    /// after it, of which nobody knew. An error if it has something else.
+    fn kept(&self, view: &View) -> Result<Option<Mark>, String> {
+        let Some(Mark { event_id, base }) = &self.acknowledged else { return Ok(None) };
         let found = view.state(event_id).map_err(|why| why.to_string())?.map(|found| found.base());
-        if found == Some(*base) || found.is_some() && found == self.unclear {
-            return Ok(());
+        if let Some(found) = found.filter(|found| found == base || Some(*found) == self.unclear) {
+            return Ok(Some(Mark { event_id: event_id.clone(), base: found }));
         }
         let version = found.map_or_else(|| "missing".to_owned(), |found| format!("at version {}", found.version));
         Err(format!(
@@ -164,11 +165,14 @@ impl Writer {
             let file = self.file.reopened(&self.disk)?;
             file.failure()?;
             let view = file.view().map_err(|why| why.to_string());
-            let view = view.and_then(|view| self.has_kept_its_word(&view).map(|()| view));
+            let view = view.and_then(|view| Ok((self.kept(&view)?, view)));
             // What is not gone on with must not be written to when it is let go.
-            let view = view.inspect_err(|why| file.session().detach(why))?;
+            let (kept, view) = view.inspect_err(|why| file.session().detach(why))?;
             self.shown.show(Some(view));
             self.file.replace(file);
+            // It is shown now, so that the next file must have it, and nothing is unclear any more.
+            self.acknowledged = kept;
+            self.unclear = None;
         }
         self.file.probe().inspect_err(|why| self.file.session().detach(why))
     }
